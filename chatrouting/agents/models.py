@@ -1,0 +1,130 @@
+"""Runs and what their tools did."""
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from chatrouting.threads.models import Thread, ThreadMessage
+
+
+class RunStatus(models.TextChoices):
+    """Where a run stands. The first three are unfinished; `waiting` is for a person's decision."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    COMPLETED = "completed"
+
+
+class Outcome(models.TextChoices):
+    """How a run ended."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+    LOST = "lost"
+
+
+ACTIVE = (RunStatus.RUNNING, RunStatus.WAITING)
+
+
+class Run(models.Model):
+    """One execution of an agent. This row is the truth about it.
+
+    Every transition is a compare-and-set on `(status, fence)`. `attempt` counts claims by workers,
+    `fence` rises with each claim and once more at the end, `lease_until` says until when the present
+    claim holds, `end_published_at` when the end was appended to the members' streams.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    thread = models.ForeignKey(Thread, on_delete=models.CASCADE, related_name="runs")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="runs"
+    )
+    agent = models.CharField(max_length=64)
+    status = models.CharField(max_length=10, choices=RunStatus.choices)
+    outcome = models.CharField(max_length=10, choices=Outcome.choices, blank=True)
+    error_code = models.CharField(max_length=64, blank=True)
+    trace_id = models.CharField(max_length=64, blank=True)
+    attempt = models.PositiveIntegerField(default=0)
+    fence = models.PositiveIntegerField(default=0)
+    question = models.OneToOneField(
+        ThreadMessage, on_delete=models.CASCADE, related_name="asked_run"
+    )
+    answer = models.OneToOneField(
+        ThreadMessage, on_delete=models.SET_NULL, null=True, related_name="answered_run"
+    )
+    answer_message_id = models.UUIDField(default=uuid.uuid4, editable=False)
+    tools_used = models.JSONField(default=list)
+    input_tokens = models.PositiveBigIntegerField(null=True)
+    output_tokens = models.PositiveBigIntegerField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    admitted_at = models.DateTimeField(null=True)
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+    deadline = models.DateTimeField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    cancel_requested_at = models.DateTimeField(null=True)
+    end_published_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["thread"],
+                condition=Q(status__in=ACTIVE),
+                name="chatrouting_one_active_run",
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["thread", "status", "created_at"], name="chatrouting_run_queue"),
+            models.Index(
+                fields=["lease_until"],
+                condition=Q(status=RunStatus.RUNNING),
+                name="chatrouting_run_lease",
+            ),
+            models.Index(
+                fields=["finished_at"],
+                condition=Q(status=RunStatus.COMPLETED, end_published_at=None),
+                name="chatrouting_run_unpublished",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.agent} {self.id}"
+
+
+class ToolCall(models.Model):
+    """One call of a tool: written as `started` before the tool runs, ended after."""
+
+    class Status(models.TextChoices):
+        STARTED = "started"
+        OK = "ok"
+        ERROR = "error"
+        TIMEOUT = "timeout"
+        INVALID_ARGUMENTS = "invalid_arguments"
+        DENIED = "denied"
+        INTERRUPTED = "interrupted"
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="tool_calls")
+    call_id = models.CharField(max_length=64)
+    attempt = models.PositiveIntegerField()
+    tool = models.CharField(max_length=64)
+    arguments = models.JSONField(help_text="Masked: names that look secret have no value here.")
+    status = models.CharField(max_length=20, choices=Status.choices, default=Status.STARTED)
+    result = models.JSONField(null=True)
+    error_code = models.CharField(max_length=64, blank=True)
+    started_at = models.DateTimeField()
+    duration_ms = models.PositiveIntegerField(null=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["run", "call_id"], name="chatrouting_call_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.tool} {self.call_id}"

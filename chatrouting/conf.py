@@ -1,0 +1,112 @@
+"""The project's own settings: one frozen type is both the defaults and their documentation.
+
+Values come from `settings.CHATROUTING` (upper-case keys) and, stronger, from the environment as
+`CHATROUTING_<NAME>`. Importable from every room; nothing else reads either source.
+"""
+
+import functools
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from msgspec import Meta
+
+Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+Seconds = Annotated[float, Meta(gt=0, le=10 * 365 * 86400)]
+
+PREFIX = "CHATROUTING_"
+
+
+class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Every key is optional. Names ending in `_seconds` and `_milliseconds` say their unit."""
+
+    # What a client may do; told to it in `welcome`.
+    frame_bytes: Count = 64 * 1024
+    messages_per_minute: Count = 600
+    messages_burst: Count = 100
+    connections_per_user: Count = 20
+    in_flight: Count = 32
+    runs_per_user: Count = 4
+    heartbeat_seconds: Seconds = 25
+    protocol_errors_per_minute: Count = 20
+
+    # What is kept of a user's stream.
+    stream_events: Count = 5_000
+    stream_seconds: Count = 15 * 60
+    position_seconds: Count = 30 * 86400
+    receipt_seconds: Count = 24 * 3600
+
+    # How runs behave.
+    router: str = "chatrouting.routing.router"
+    agents: tuple[str, ...] = ("chatrouting.agents.demo.DemoAgent",)
+    tools: tuple[str, ...] = (
+        "chatrouting.agents.demo_tools.calculator",
+        "chatrouting.agents.demo_tools.clock",
+    )
+    default_agent: str = "demo"
+    thinking: bool = True
+    demo_commands: bool | None = None
+    delta_milliseconds: Seconds = 40
+    run_seconds: Seconds = 300
+    run_attempts: Count = 3
+    lease_seconds: Seconds = 6
+    sweep_seconds: Seconds = 3
+    queue_per_thread: Count = 10
+    tool_seconds: Seconds = 30
+    sync_tools: Count = 8
+
+    # What a process may use.
+    database_threads: Count = 8
+    database_waiting: Count = 1_000
+    database_seconds: Seconds = 20
+    send_seconds: Seconds = 10
+    process_heartbeat_seconds: Seconds = 3
+    process_dead_seconds: Seconds = 9
+    drain_seconds: Annotated[float, Meta(ge=0, le=3600)] = 1
+
+
+def from_sources(declared: Mapping[str, Any], environment: Mapping[str, str]) -> ChatSettings:
+    """Build the settings from `settings.CHATROUTING` and the environment.
+
+    Raises `ImproperlyConfigured` that names the key and the rule it broke.
+    """
+    known = {name.upper(): name for name in ChatSettings.__struct_fields__}
+    given: dict[str, Any] = dict(declared)
+    for variable, value in environment.items():
+        if variable.startswith(PREFIX):
+            given[variable.removeprefix(PREFIX)] = value
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ImproperlyConfigured(
+            f"CHATROUTING has no key {unknown[0]!r}; it has {', '.join(sorted(known))}."
+        )
+    try:
+        return msgspec.convert(
+            {known[key]: _listed(value, known[key]) for key, value in given.items()},
+            ChatSettings,
+            strict=False,
+        )
+    except msgspec.ValidationError as error:
+        raise ImproperlyConfigured(f"CHATROUTING: {error}") from None
+
+
+def _listed(value: Any, name: str) -> Any:
+    """An environment variable holds a list as words with commas between them."""
+    if name in ("agents", "tools") and isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+@functools.cache
+def chat_settings() -> ChatSettings:
+    """The settings of this process, read once."""
+    return from_sources(getattr(settings, "CHATROUTING", {}), os.environ)
+
+
+def demo_commands() -> bool:
+    """Whether the demo agent understands its slash commands: by setting, else with `DEBUG`."""
+    chosen = chat_settings().demo_commands
+    return settings.DEBUG if chosen is None else chosen

@@ -1,0 +1,7 @@
+from django.apps import AppConfig
+
+
+class ConnectionsConfig(AppConfig):
+    name = "chatrouting.connections"
+    label = "chatrouting_connections"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,76 @@
+"""Database work from asynchronous code: a bounded pool of threads, and nothing else.
+
+asgiref runs every `sync_to_async` call of a process in one thread, so that one slow query holds up
+every user. Here a few threads work side by side, and what waits for them is counted.
+"""
+
+import asyncio
+import contextvars
+import functools
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from django.db import close_old_connections
+
+from chatrouting.conf import chat_settings
+from routing_core.errors import Overloaded
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class DatabaseThreads:
+    """The threads of one process that talk to the database."""
+
+    def __init__(self, *, threads: int, waiting: int, seconds: float) -> None:
+        """`waiting`: calls under way or in line before more are refused; `seconds`: the longest wait."""
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="database")
+        self._limit = threads + waiting
+        self._seconds = seconds
+        self._calls = 0
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do the work in a thread and return what it returns.
+
+        Raises `Overloaded` where the line is full, and `TimeoutError` where the answer is not there
+        in time: the thread then still ends its transaction, so a caller must not guess the outcome.
+        """
+        if self._calls >= self._limit:
+            raise Overloaded(retry_after_ms=1_000)
+        self._calls += 1
+        future = asyncio.get_running_loop().run_in_executor(
+            self._executor, contextvars.copy_context().run, _with_fresh_connections, work
+        )
+        future.add_done_callback(self._done)
+        async with asyncio.timeout(self._seconds):
+            return await asyncio.shield(future)
+
+    def _done(self, future: "asyncio.Future[T]") -> None:
+        self._calls -= 1
+        if not future.cancelled():
+            future.exception()  # seen here, so that a caller who left makes no "never retrieved" warning
+
+
+def _with_fresh_connections(work: Callable[[], T]) -> T:
+    close_old_connections()
+    try:
+        return work()
+    finally:
+        close_old_connections()
+
+
+@functools.cache
+def database_threads() -> DatabaseThreads:
+    """The pool of this process."""
+    conf = chat_settings()
+    return DatabaseThreads(
+        threads=conf.database_threads,
+        waiting=conf.database_waiting,
+        seconds=conf.database_seconds,
+    )
+
+
+async def in_database(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a synchronous function that uses the ORM from asynchronous code."""
+    return await database_threads().run(functools.partial(function, *args, **kwargs))

@@ -1,0 +1,5 @@
+"""Everything a client may say, and who answers it: the whole table."""
+
+from routing_core.router import Router
+
+router: Router[object] = Router([])

@@ -1,0 +1,79 @@
+"""Threads, who may read them, and what was said in them."""
+
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+
+
+class Thread(models.Model):
+    """One conversation. `last_position` numbers its messages; it only grows."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="owned_threads"
+    )
+    title = models.CharField(max_length=200)
+    last_position = models.BigIntegerField(default=0, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class ThreadMember(models.Model):
+    """A person who reads and writes a thread. The owner is a member too."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner"
+        MEMBER = "member"
+
+    thread = models.ForeignKey(Thread, on_delete=models.CASCADE, related_name="members")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="thread_memberships"
+    )
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.MEMBER)
+    joined_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["thread", "user"], name="chatrouting_member_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.thread}"
+
+
+class ThreadMessage(models.Model):
+    """A finished message. An answer stands directly after its question, whenever it was finished.
+
+    `position` orders a thread: a question takes an odd number when it is asked, its answer the even
+    number that follows.
+    """
+
+    class Role(models.TextChoices):
+        USER = "user"
+        AGENT = "agent"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    thread = models.ForeignKey(Thread, on_delete=models.CASCADE, related_name="messages")
+    position = models.BigIntegerField()
+    role = models.CharField(max_length=10, choices=Role.choices)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    author_name = models.CharField(max_length=200)
+    content = models.TextField(blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["thread", "position"], name="chatrouting_message_position"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.content[:60]

@@ -1,0 +1,157 @@
+"""Frames: text in, envelope out; payload in, text out. The one place that speaks JSON."""
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from routing_core.errors import FrameTooLarge, InvalidFrame, InvalidJson, RoutingError
+from routing_core.messages import ErrorPayload, Id, Message, rule_broken
+
+EMPTY_PAYLOAD = b"{}"
+SHOWN_TYPE_CHARACTERS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A decoded frame. `payload` is still JSON; `id` is None where the client gave none."""
+
+    type: str
+    id: str | None
+    payload: bytes
+
+
+class _Shape(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    type: Annotated[str, Meta(min_length=1)]
+    id: Id | UnsetType = UNSET
+    payload: msgspec.Raw = msgspec.Raw(EMPTY_PAYLOAD)
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    type: str
+    id: str | None
+    payload: Message
+
+
+class _Signal(msgspec.Struct, frozen=True):
+    type: str
+    payload: Message
+
+
+class _EventBody(msgspec.Struct, frozen=True):
+    type: str
+    ts: str
+    payload: Message
+    thread_id: str | UnsetType = UNSET
+    run_id: str | UnsetType = UNSET
+
+
+_decoder = msgspec.json.Decoder(_Shape)
+_encoder = msgspec.json.Encoder()
+
+
+def decode_frame(frame: str | bytes | None, frame_bytes: int) -> Envelope:
+    """Read one frame. `frame` is text, or bytes (or None) where the client sent a binary frame.
+
+    Raises `FrameTooLarge`, `InvalidJson` or `InvalidFrame`.
+    """
+    if not isinstance(frame, str):
+        raise InvalidFrame("Binary frames are not accepted; send JSON as a text frame.")
+    data = frame.encode(errors="surrogatepass")
+    if len(data) > frame_bytes:
+        raise FrameTooLarge(
+            f"The frame has {len(data)} bytes as sent; at most {frame_bytes} are allowed "
+            "(characters escaped as \\u take six bytes each)."
+        )
+    try:
+        shape = _decoder.decode(data)
+    except msgspec.ValidationError as error:
+        raise _frame_error(data, error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise InvalidJson from None
+    except RecursionError:
+        raise InvalidFrame("The frame is nested too deep.") from None
+    payload = bytes(shape.payload)
+    if not payload.startswith(b"{"):
+        raise InvalidFrame("payload must be an object.", field="payload")
+    return Envelope(shape.type, None if shape.id is UNSET else shape.id, payload)
+
+
+def _frame_error(data: bytes, error: msgspec.ValidationError) -> RoutingError:
+    """The decoder stops at the first broken rule; text that is no JSON at all is said to be so."""
+    try:
+        value = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return InvalidJson()
+    except RecursionError:
+        return InvalidFrame("The frame is nested too deep.")
+    if not isinstance(value, dict):
+        return InvalidFrame("A frame is an object with type, id and payload.")
+    return InvalidFrame(rule_broken(error).replace("The payload", "The frame"), field=_culprit(value))
+
+
+def _culprit(value: dict[str, Any]) -> str | None:
+    unknown = [name for name in value if name not in _Shape.__struct_fields__]
+    if unknown:
+        return unknown[0][:SHOWN_TYPE_CHARACTERS]
+    kind = value.get("type")
+    return "id" if isinstance(kind, str) and kind else "type"
+
+
+def salvage_id(frame: str | bytes | None) -> str | None:
+    """The `id` of a frame that was refused, so that the client can join the error to it."""
+    if not isinstance(frame, str):
+        return None
+    try:
+        value = msgspec.json.decode(frame.encode(errors="surrogatepass"))
+        return msgspec.convert(value.get("id"), Id) if isinstance(value, dict) else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def encode_answer(message: Message, request_id: str | None) -> str:
+    """A reply or an error: it carries the `id` of the message it answers."""
+    return _encoder.encode(_Answer(message.type, request_id, message)).decode()
+
+
+def encode_signal(message: Message) -> str:
+    """A frame that belongs to no message and to no stream."""
+    return _encoder.encode(_Signal(message.type, message)).decode()
+
+
+def encode_event(
+    message: Message, *, at: datetime, thread_id: str | None = None, run_id: str | None = None
+) -> bytes:
+    """The body of an event: all of its frame but `seq`, which it gets when it is appended."""
+    return _encoder.encode(
+        _EventBody(
+            message.type, timestamp(at), message, thread_id or UNSET, run_id or UNSET
+        )
+    )
+
+
+def event_frame(body: bytes, seq: int, skipped_to: int | None = None) -> str:
+    """The frame of an event: its position set before the rest, the body untouched."""
+    skipped = "" if skipped_to is None else f'"skipped_to":{skipped_to},'
+    return f'{{"seq":{seq},{skipped}{body[1:].decode()}'
+
+
+def error_payload(error: RoutingError, trace_id: str) -> ErrorPayload:
+    """What a client is told of an error."""
+    return ErrorPayload(
+        code=error.code,
+        message=str(error),
+        retryable=error.retryable,
+        trace_id=trace_id,
+        retry_after_ms=UNSET if error.retry_after_ms is None else error.retry_after_ms,
+        field=error.field or UNSET,
+        received_type=UNSET if error.received_type is None else error.received_type,
+    )
+
+
+def timestamp(at: datetime) -> str:
+    """ISO 8601, UTC, milliseconds."""
+    utc = at.astimezone(timezone.utc)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
