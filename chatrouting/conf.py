@@ -45,6 +45,8 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tools: tuple[str, ...] = (
         "chatrouting.agents.demo_tools.calculator",
         "chatrouting.agents.demo_tools.clock",
+        "chatrouting.agents.demo_tools.failing",
+        "chatrouting.agents.demo_tools.slow",
     )
     default_agent: str = "demo"
     thinking: bool = True
@@ -57,8 +59,10 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue_per_thread: Count = 10
     tool_seconds: Seconds = 30
     sync_tools: Count = 8
+    audience_seconds: Seconds = 1
 
     # What a process may use.
+    handler_seconds: Seconds = 5
     database_threads: Count = 8
     database_waiting: Count = 1_000
     database_seconds: Seconds = 20

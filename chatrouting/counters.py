@@ -16,6 +16,9 @@ messages_routed = Counter(
 messages_refused = Counter(
     "chatrouting_messages_refused", "Messages that were answered by an error, by code.", ["code"]
 )
+frames_unsent = Counter(
+    "chatrouting_frames_unsent", "Frames for sockets that were closed or did not take them."
+)
 events_published = Counter(
     "chatrouting_events_published", "Events that were given a seq, by type.", ["type"]
 )
@@ -24,7 +27,9 @@ events_recovered = Counter(
     "chatrouting_events_recovered", "Events that a socket read from the log, by reason.", ["reason"]
 )
 events_lost = Counter(
-    "chatrouting_events_lost", "Events that could not be published or delivered, by cause.", ["cause"]
+    "chatrouting_events_lost",
+    "Events that could not be published or delivered, by cause.",
+    ["cause"],
 )
 resumes = Counter("chatrouting_resumes", "Resumes asked for, by what they got.", ["recovered"])
 runs_started = Counter("chatrouting_runs_started", "Attempts of runs begun here.")

@@ -1,5 +1,37 @@
 """Everything a client may say, and who answers it: the whole table."""
 
-from routing_core.router import Router
+from chatrouting.chat import conversation, reading
+from chatrouting.chat.context import Context
+from chatrouting.chat.messages import (
+    ListThreads,
+    RunStatusAsked,
+    StopAgent,
+    ThreadHistory,
+    UserMessage,
+)
+from chatrouting.connections import liveness
+from chatrouting.connections.messages import Heartbeat, Ping
+from routing_core.router import Route, Router
 
-router: Router[object] = Router([])
+# Replies, events and signals of the protocol: a client that sends one is told that it may not.
+SERVER_TYPES = (
+    "agent_completed", "agent_delta", "agent_error", "agent_started", "agent_thinking",
+    "approval_required", "approval_resolved", "broadcast_sent", "bye", "decision_recorded", "error",
+    "heartbeat_ack", "members", "members_changed", "message_accepted", "message_added", "pong",
+    "presence", "run_queued", "run_stopping", "subscribed", "system_message", "thread_created",
+    "thread_deleted", "thread_list", "thread_removed", "thread_renamed", "thread_updated",
+    "tool_completed", "tool_executing", "typing", "typing_noted", "welcome",
+)  # fmt: skip
+
+router: Router[Context] = Router(
+    [
+        Route(UserMessage, conversation.user_message),
+        Route(StopAgent, conversation.stop_agent),
+        Route(RunStatusAsked, reading.run_status),
+        Route(ThreadHistory, reading.thread_history),
+        Route(ListThreads, reading.list_threads),
+        Route(Ping, liveness.ping),
+        Route(Heartbeat, liveness.heartbeat),
+    ],
+    server_types=SERVER_TYPES,
+)

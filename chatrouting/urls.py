@@ -1,6 +1,9 @@
 """The site's addresses."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+urlpatterns = [
+    path("", include("chatrouting.chat.urls")),
+    path("admin/", admin.site.urls),
+]

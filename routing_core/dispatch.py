@@ -54,8 +54,24 @@ class Report(Protocol):
     def __call__(self, error: Exception, trace_id: str, envelope: Envelope | None) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Incoming(Generic[C]):
+    """A frame that was read: the route that serves it, or the error that answers it."""
+
+    trace_id: str
+    id: str | None
+    envelope: Envelope | None = None
+    route: Route[C, Message] | None = None
+    error: Exception | None = None
+
+    @property
+    def immediate(self) -> bool:
+        """Whether it is answered before messages that came earlier."""
+        return self.route is not None and self.route.message.immediate
+
+
 class Dispatcher(Generic[C]):
-    """Decodes a frame, finds its route, calls the handler, encodes what came of it."""
+    """Reads a frame, finds its route, calls the handler, encodes what came of it."""
 
     def __init__(
         self,
@@ -77,27 +93,46 @@ class Dispatcher(Generic[C]):
 
         Raises nothing but what is no `Exception`: what a handler raises becomes an error frame.
         """
+        return await self.serve(ctx, self.read(ctx, frame))
+
+    def read(self, ctx: C, frame: str | bytes | None) -> Incoming[C]:
+        """Find out what a frame asks for, without doing it."""
         trace_id, envelope = self._new_trace_id(), None
         try:
             envelope = decode_frame(frame, self._frame_bytes)
-            return await self._serve(ctx, envelope, trace_id)
-        except RoutingError as error:
-            self._report(error, trace_id, envelope)
-            return self._refuse(error, frame, envelope, trace_id)
-        except Exception as error:  # the edge: whatever a handler raises, the sender gets one error
-            self._report(error, trace_id, envelope)
-            return self._refuse(Internal(), frame, envelope, trace_id)
+            route = self.router.resolve(envelope.type, ctx)
+            if route.message.needs_id and envelope.id is None:
+                raise InvalidFrame(f"{route.message.type} needs an id.", field="id")
+            return Incoming(trace_id, envelope.id, envelope, route)
+        except (
+            Exception
+        ) as error:  # the edge: whatever a condition raises, the sender gets one error
+            request_id = envelope.id if envelope else salvage_id(frame)
+            return Incoming(trace_id, request_id, envelope, error=error)
 
-    def refuse(self, error: RoutingError, frame: str | bytes | None) -> Answer:
-        """The answer to a frame that is not even looked at."""
-        trace_id = self._new_trace_id()
-        self._report(error, trace_id, None)
-        return self._refuse(error, frame, None, trace_id)
+    async def serve(self, ctx: C, incoming: Incoming[C]) -> Answer | None:
+        """Do what was read, or say why not. Raises nothing, as `handle`."""
+        if incoming.envelope is None or incoming.route is None:
+            return self.refuse(incoming, incoming.error or Internal())
+        try:
+            return await self._call(ctx, incoming.envelope, incoming.route, incoming.trace_id)
+        except Exception as error:  # noqa: BLE001 - reason: the edge, the sender gets one error
+            return self.refuse(incoming, error)
 
-    async def _serve(self, ctx: C, envelope: Envelope, trace_id: str) -> Answer | None:
-        route = self.router.resolve(envelope.type, ctx)
-        if route.message.needs_id and envelope.id is None:
-            raise InvalidFrame(f"{route.message.type} needs an id.", field="id")
+    def refuse(self, incoming: Incoming[C], error: Exception) -> Answer:
+        """The error frame that answers a message; what is no `RoutingError` is only reported."""
+        self._report(error, incoming.trace_id, incoming.envelope)
+        told = error if isinstance(error, RoutingError) else Internal()
+        return Answer(
+            encode_answer(error_payload(told, incoming.trace_id), incoming.id),
+            incoming.envelope.type if incoming.envelope else None,
+            told.code,
+            isinstance(told, ProtocolError),
+        )
+
+    async def _call(
+        self, ctx: C, envelope: Envelope, route: Route[C, Message], trace_id: str
+    ) -> Answer | None:
         message = decode_payload(envelope.payload, route.message)
         request = Request(route.message.type, envelope.id, envelope.payload, trace_id)
         reply = await compose(self._middleware, route.handler)(ctx.for_request(request), message)
@@ -105,21 +140,6 @@ class Dispatcher(Generic[C]):
             return None
         _demand_message(reply, route)
         return Answer(encode_answer(reply, envelope.id), route.message.type)
-
-    def _refuse(
-        self,
-        error: RoutingError,
-        frame: str | bytes | None,
-        envelope: Envelope | None,
-        trace_id: str,
-    ) -> Answer:
-        request_id = envelope.id if envelope else salvage_id(frame)
-        return Answer(
-            encode_answer(error_payload(error, trace_id), request_id),
-            envelope.type if envelope else None,
-            error.code,
-            isinstance(error, ProtocolError),
-        )
 
 
 def _demand_message(reply: object, route: Route[C, Message]) -> None:

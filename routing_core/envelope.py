@@ -1,5 +1,6 @@
 """Frames: text in, envelope out; payload in, text out. The one place that speaks JSON."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Annotated, Any
@@ -7,8 +8,14 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from routing_core.errors import FrameTooLarge, InvalidFrame, InvalidJson, RoutingError
-from routing_core.messages import ErrorPayload, Id, Message, rule_broken
+from routing_core.errors import (
+    FrameTooLarge,
+    InvalidFrame,
+    InvalidJson,
+    InvalidPayload,
+    RoutingError,
+)
+from routing_core.messages import ErrorPayload, Id, Message, refuse_unstorable, rule_broken
 
 EMPTY_PAYLOAD = b"{}"
 SHOWN_TYPE_CHARACTERS = 64
@@ -40,12 +47,12 @@ class _Signal(msgspec.Struct, frozen=True):
     payload: Message
 
 
-class _EventBody(msgspec.Struct, frozen=True):
+class _EventBody(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     ts: str
-    payload: Message
     thread_id: str | UnsetType = UNSET
     run_id: str | UnsetType = UNSET
+    payload: Message
 
 
 _decoder = msgspec.json.Decoder(_Shape)
@@ -55,7 +62,7 @@ _encoder = msgspec.json.Encoder()
 def decode_frame(frame: str | bytes | None, frame_bytes: int) -> Envelope:
     """Read one frame. `frame` is text, or bytes (or None) where the client sent a binary frame.
 
-    Raises `FrameTooLarge`, `InvalidJson` or `InvalidFrame`.
+    Raises `FrameTooLarge`, `InvalidJson`, `InvalidFrame`, or `InvalidPayload` for text no database keeps.
     """
     if not isinstance(frame, str):
         raise InvalidFrame("Binary frames are not accepted; send JSON as a text frame.")
@@ -67,35 +74,50 @@ def decode_frame(frame: str | bytes | None, frame_bytes: int) -> Envelope:
         )
     try:
         shape = _decoder.decode(data)
-    except msgspec.ValidationError as error:
-        raise _frame_error(data, error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise InvalidJson from None
-    except RecursionError:
-        raise InvalidFrame("The frame is nested too deep.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _why_refused(frame, error) from None
     payload = bytes(shape.payload)
     if not payload.startswith(b"{"):
         raise InvalidFrame("payload must be an object.", field="payload")
     return Envelope(shape.type, None if shape.id is UNSET else shape.id, payload)
 
 
-def _frame_error(data: bytes, error: msgspec.ValidationError) -> RoutingError:
-    """The decoder stops at the first broken rule; text that is no JSON at all is said to be so."""
+def _why_refused(frame: str, error: Exception) -> RoutingError:
+    """The decoder stops at the first broken rule; what kind of rule is seen in the whole frame."""
     try:
-        value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return InvalidJson()
+        value = _parse(frame)
     except RecursionError:
         return InvalidFrame("The frame is nested too deep.")
+    except ValueError:
+        return InvalidJson()
     if not isinstance(value, dict):
         return InvalidFrame("A frame is an object with type, id and payload.")
-    return InvalidFrame(rule_broken(error).replace("The payload", "The frame"), field=_culprit(value))
+    if isinstance(error, msgspec.ValidationError):
+        text = rule_broken(error).replace("The payload", "The frame")
+        return InvalidFrame(text, field=_culprit(value))
+    try:
+        refuse_unstorable(value.get("payload"), "payload")
+    except InvalidPayload as unstorable:
+        return unstorable
+    return InvalidFrame("The frame holds text or a number that cannot be read.")
+
+
+def _parse(frame: str) -> Any:
+    """Any JSON at all, also halves of surrogate pairs and numbers of any length.
+
+    Raises `ValueError` and `RecursionError`. Slower than the decoder: for frames it refused.
+    """
+    return json.loads(frame, parse_int=float, parse_constant=_no_constant)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _culprit(value: dict[str, Any]) -> str | None:
     unknown = [name for name in value if name not in _Shape.__struct_fields__]
     if unknown:
-        return unknown[0][:SHOWN_TYPE_CHARACTERS]
+        return unknown[0][:SHOWN_TYPE_CHARACTERS].encode(errors="replace").decode()
     kind = value.get("type")
     return "id" if isinstance(kind, str) and kind else "type"
 
@@ -105,9 +127,9 @@ def salvage_id(frame: str | bytes | None) -> str | None:
     if not isinstance(frame, str):
         return None
     try:
-        value = msgspec.json.decode(frame.encode(errors="surrogatepass"))
+        value = _parse(frame)
         return msgspec.convert(value.get("id"), Id) if isinstance(value, dict) else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except (ValueError, msgspec.ValidationError, RecursionError):
         return None
 
 
@@ -127,7 +149,11 @@ def encode_event(
     """The body of an event: all of its frame but `seq`, which it gets when it is appended."""
     return _encoder.encode(
         _EventBody(
-            message.type, timestamp(at), message, thread_id or UNSET, run_id or UNSET
+            type=message.type,
+            ts=timestamp(at),
+            thread_id=thread_id or UNSET,
+            run_id=run_id or UNSET,
+            payload=message,
         )
     )
 

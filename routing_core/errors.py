@@ -1,21 +1,21 @@
 """Everything a client may be told instead of a reply.
 
-    RoutingError
-    ├── ProtocolError            the frame itself is wrong; counts towards close 4010
-    │   ├── InvalidJson
-    │   ├── InvalidFrame
-    │   ├── FrameTooLarge
-    │   ├── UnknownType
-    │   └── TypeNotAllowed
-    ├── InvalidPayload
-    ├── NotFound
-    ├── PermissionDenied
-    ├── Busy
-    ├── RateLimited
-    ├── Overloaded
-    ├── CircuitOpen
-    ├── HandlerTimeout
-    └── Internal
+RoutingError
+├── ProtocolError            the frame itself is wrong; counts towards close 4010
+│   ├── InvalidJson
+│   ├── InvalidFrame
+│   ├── FrameTooLarge
+│   ├── UnknownType
+│   └── TypeNotAllowed
+├── InvalidPayload
+├── NotFound
+├── PermissionDenied
+├── Busy
+├── RateLimited
+├── Overloaded
+├── CircuitOpen
+├── HandlerTimeout
+└── Internal
 """
 
 from enum import StrEnum

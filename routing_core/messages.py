@@ -16,12 +16,14 @@ Id = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A payload, in or out. `type` is its name on the wire, `aliases` are taken inbound only.
 
-    `needs_id`: the envelope's `id` is required and is the idempotency key.
+    `needs_id`: the envelope's `id` is required and is the idempotency key. `immediate`: answered as soon as it
+    is read, before messages that came earlier and are still at work; its handler must not wait.
     """
 
     type: ClassVar[str]
     aliases: ClassVar[tuple[str, ...]] = ()
     needs_id: ClassVar[bool] = False
+    immediate: ClassVar[bool] = False
 
 
 class ErrorPayload(Message, frozen=True):
@@ -57,12 +59,14 @@ def decode_payload(payload: bytes, message_type: type[M]) -> M:
     """
     try:
         message = msgspec.json.decode(payload, type=message_type)
+        if b"\\u" in payload:
+            refuse_unstorable(msgspec.to_builtins(message), "payload")
     except msgspec.ValidationError as error:
         raise InvalidPayload(rule_broken(error), field=_field(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise _unreadable(payload) from None
-    if b"\\u" in payload:
-        refuse_unstorable(msgspec.to_builtins(message), "payload")
+    except RecursionError:
+        raise InvalidPayload("The payload is nested too deep.", field="payload") from None
     return message
 
 

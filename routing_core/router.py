@@ -55,7 +55,9 @@ class Router(Generic[C]):
     def _add(self, name: str, route: Route[C, Any]) -> None:
         held = self._table.get(name, ())
         if held and held[0].message is not route.message:
-            raise ValueError(f"{route.message.__name__} and {held[0].message.__name__} are both {name!r}")
+            raise ValueError(
+                f"{route.message.__name__} and {held[0].message.__name__} are both {name!r}"
+            )
         if name in self.server_types:
             raise ValueError(f"{name!r} is a type that only the server sends")
         self._table[name] = (*held, route)

@@ -36,8 +36,8 @@ class Run(models.Model):
     """One execution of an agent. This row is the truth about it.
 
     Every transition is a compare-and-set on `(status, fence)`. `attempt` counts claims by workers,
-    `fence` rises with each claim and once more at the end, `lease_until` says until when the present
-    claim holds, `end_published_at` when the end was appended to the members' streams.
+    `fence` rises with each claim and once more at the end, `lease_until` says until when the claim of
+    `worker` holds, `end_published_at` when the end was appended to the members' streams.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -49,6 +49,7 @@ class Run(models.Model):
     status = models.CharField(max_length=10, choices=RunStatus.choices)
     outcome = models.CharField(max_length=10, choices=Outcome.choices, blank=True)
     error_code = models.CharField(max_length=64, blank=True)
+    error_text = models.CharField(max_length=500, blank=True)
     trace_id = models.CharField(max_length=64, blank=True)
     attempt = models.PositiveIntegerField(default=0)
     fence = models.PositiveIntegerField(default=0)
@@ -67,6 +68,7 @@ class Run(models.Model):
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     deadline = models.DateTimeField(null=True)
+    worker = models.CharField(max_length=64, blank=True)
     lease_until = models.DateTimeField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)
     end_published_at = models.DateTimeField(null=True)

@@ -1,0 +1,118 @@
+"""Telling a thread's members that a run ended: after the database says so, and once."""
+
+import contextlib
+import logging
+
+import msgspec
+from redis.exceptions import RedisError
+
+from chatrouting import counters
+from chatrouting.agents import runs
+from chatrouting.agents.messages import (
+    AgentCompleted,
+    AgentErrorOccurred,
+    RunQueued,
+    TokenUsage,
+)
+from chatrouting.agents.models import Run
+from chatrouting.agents.queue import enqueue
+from chatrouting.database import in_database
+from chatrouting.stream.log import Fenced, RunMark, TextChange
+from chatrouting.stream.publishing import Event, publish
+from chatrouting.threads.rules import member_ids
+from routing_core.messages import Message
+
+logger = logging.getLogger(__name__)
+
+CONTENT_BYTES = 256 * 1024
+# Code of a failure → whether the same question may be asked again, and what may help.
+ADVICE: dict[str, tuple[bool, tuple[str, ...]]] = {
+    "agent_failed": (True, ("Ask again.",)),
+    "agent_not_installed": (False, ("Choose another agent.",)),
+    "run_timeout": (True, ("Ask again.", "Ask for less at once.")),
+    "worker_lost": (True, ("Ask again.",)),
+}
+
+
+async def finish(run: Run, ending: runs.Ending) -> bool:
+    """End the run in the database, then tell of it and start the next one of its thread.
+
+    False where the run has moved on: another worker has it, or it has ended already. A Valkey that does
+    not answer delays the news, which the sweep then brings, but not the end.
+    """
+    ended = await in_database(runs.end, run, ending)
+    if ended is None:
+        return False
+    counters.runs_ended.labels(ending.outcome).inc()
+    try:
+        await publish_end(ended.run)
+        await tell_positions(ended.still_queued)
+    except RedisError:
+        counters.events_lost.labels("end_delayed").inc()
+        logger.warning("the end of run %s is published later", run.pk, exc_info=True)
+    if ended.admitted is not None:
+        enqueue(ended.admitted.pk)
+    return True
+
+
+async def publish_end(run: Run) -> None:
+    """Append the run's end to the streams of its thread's members. Repeating it does nothing."""
+    members = await in_database(member_ids, run.thread_id)
+    content = await in_database(_content, run)
+    messages: list[Message] = [_error(run)] if run.error_code else []
+    for ordinal, message in enumerate([*messages, _completed(run, content)], start=1):
+        mark = RunMark(str(run.pk), run.fence, ordinal, TextChange.DROP)
+        await publish(members, Event(message, run.thread_id, run.pk, mark=mark))
+    await in_database(runs.mark_published, run.pk)
+
+
+async def tell_positions(queued: tuple[Run, ...]) -> None:
+    """Tell what place each waiting run has now, first to last."""
+    for position, run in enumerate(queued, start=1):
+        await tell_position(run, position)
+
+
+async def tell_position(run: Run, position: int) -> None:
+    """Tell the place of one waiting run; nothing where a worker has it by now."""
+    members = await in_database(member_ids, run.thread_id)
+    mark = RunMark(str(run.pk), run.fence)
+    with contextlib.suppress(Fenced):
+        await publish(
+            members, Event(RunQueued(position=position), run.thread_id, run.pk, mark=mark)
+        )
+
+
+def _content(run: Run) -> str:
+    return run.answer.content if run.answer is not None else ""
+
+
+def _error(run: Run) -> AgentErrorOccurred:
+    retryable, suggestions = ADVICE.get(run.error_code, (False, ()))
+    return AgentErrorOccurred(
+        code=run.error_code,
+        message=run.error_text,
+        retryable=retryable,
+        trace_id=run.trace_id,
+        suggestions=list(suggestions),
+    )
+
+
+def _completed(run: Run, content: str) -> AgentCompleted:
+    message = AgentCompleted(
+        outcome=run.outcome,
+        content=content if len(content.encode()) <= CONTENT_BYTES else None,
+        message_id=str(run.answer_message_id),
+        attempt=run.attempt,
+        duration_ms=_duration_ms(run),
+        tools_used=run.tools_used,
+    )
+    if run.input_tokens is None or run.output_tokens is None:
+        return message
+    usage = TokenUsage(input_tokens=run.input_tokens, output_tokens=run.output_tokens)
+    return msgspec.structs.replace(message, usage=usage)
+
+
+def _duration_ms(run: Run) -> int:
+    if run.started_at is None or run.finished_at is None:
+        return 0
+    return round((run.finished_at - run.started_at).total_seconds() * 1000)

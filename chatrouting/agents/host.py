@@ -1,0 +1,150 @@
+"""The runs of one worker process. A run belongs to the process's task group, not to the job that named it."""
+
+import asyncio
+import logging
+import uuid
+from uuid import UUID
+
+from django.utils import timezone
+
+from chatrouting.agents import ending, runs
+from chatrouting.agents.catalogue import installed_agents
+from chatrouting.agents.contract import CrashPolicy
+from chatrouting.agents.models import Outcome, Run
+from chatrouting.agents.queue import enqueue
+from chatrouting.agents.recovery import interrupt_calls, text_so_far, tool_started
+from chatrouting.agents.supervisor import Stop, Supervisor
+from chatrouting.conf import chat_settings
+from chatrouting.database import in_database
+
+logger = logging.getLogger(__name__)
+
+SWEEP_BATCH = 100
+LEASE_CHECK_SECONDS = 1.0
+
+
+class RunHost:
+    """Claims runs, supervises them, keeps their leases, and sweeps up what others left."""
+
+    def __init__(self, tasks: asyncio.TaskGroup) -> None:
+        self.worker = uuid.uuid4().hex
+        self._tasks = tasks
+        self._supervisors: dict[UUID, Supervisor] = {}
+        self._running: dict[UUID, asyncio.Task[None]] = {}
+
+    async def attend(self, run_id: UUID) -> None:
+        """Run it here unless someone has it, and return when it is over here."""
+        task = self._running.get(run_id)
+        if task is None:
+            claimed = await in_database(runs.claim, run_id, self.worker)
+            if claimed is None:
+                return
+            task = self._tasks.create_task(self._execute(claimed), name=f"run {run_id}")
+            self._running[run_id] = task
+            task.add_done_callback(lambda _: self._running.pop(run_id, None))
+        await asyncio.wait({task})
+
+    def stop(self, run_id: UUID, why: Stop) -> None:
+        """Stop a run, where it is one of this process."""
+        supervisor = self._supervisors.get(run_id)
+        if supervisor is not None:
+            supervisor.stop(why)
+
+    async def hand_over(self, seconds: float) -> None:
+        """Let go of every run, so that another worker takes them; wait for it at most so long."""
+        for supervisor in self._supervisors.values():
+            supervisor.stop(Stop.HANDED_OVER)
+        if self._running:
+            await asyncio.wait(set(self._running.values()), timeout=seconds)
+
+    async def keep_leases(self) -> None:
+        """Renew what is held here, stop what is to be stopped, drop what others took. Runs for ever."""
+        while True:
+            await asyncio.sleep(LEASE_CHECK_SECONDS)
+            mine = list(self._supervisors)
+            if not mine:
+                continue
+            try:
+                held = await in_database(runs.renew_leases, self.worker)
+            except (
+                Exception
+            ):  # an edge: a database that is away costs leases at worst, never the loop
+                logger.exception("leases could not be renewed")
+                continue
+            for run_id in mine:
+                self._heed(run_id, held.get(run_id))
+
+    def _heed(self, run_id: UUID, stop_asked: bool | None) -> None:
+        if stop_asked is None:
+            self.stop(run_id, Stop.TAKEN)
+        elif stop_asked:
+            self.stop(run_id, Stop.CANCELLED)
+
+    async def sweep(self) -> None:
+        """Enqueue what nobody holds, publish ends that a crash kept back. Runs for ever."""
+        while True:
+            await asyncio.sleep(chat_settings().sweep_seconds)
+            try:
+                await self._sweep_once()
+            except Exception:  # an edge: the next round tries again
+                logger.exception("the sweep failed")
+
+    async def _sweep_once(self) -> None:
+        now = timezone.now()
+        for run_id in await in_database(runs.unclaimed, now, SWEEP_BATCH):
+            enqueue(run_id)
+        for run in await in_database(runs.unpublished, now, SWEEP_BATCH):
+            await ending.publish_end(run)
+
+    async def _execute(self, claimed: runs.Claimed) -> None:
+        run = claimed.run
+        try:
+            await self._begin(run, recovered=claimed.recovered)
+        except (
+            Exception
+        ):  # an edge: the lease runs out and the sweep tries again, up to `run_attempts`
+            logger.exception("run %s was dropped", run.pk)
+        finally:
+            self._supervisors.pop(run.pk, None)
+
+    async def _begin(self, run: Run, *, recovered: bool) -> None:
+        agent = installed_agents().get(run.agent)
+        if agent is None:
+            failure = runs.Failure(
+                "agent_not_installed", "This agent is not installed.", uuid.uuid4().hex
+            )
+            await ending.finish(run, runs.Ending(Outcome.FAILED, failure=failure, attempt=0))
+        elif recovered and not await self._may_restart(run, agent.on_crash):
+            await self._end_lost(run)
+        else:
+            await self._supervise(Supervisor(run, agent), run)
+
+    async def _supervise(self, supervisor: Supervisor, run: Run) -> None:
+        self._supervisors[run.pk] = supervisor
+        if run.cancel_requested_at is not None:
+            supervisor.stop(Stop.CANCELLED)
+        await supervisor.supervise()
+
+    async def _may_restart(self, run: Run, policy: CrashPolicy) -> bool:
+        if run.cancel_requested_at is not None or run.attempt > chat_settings().run_attempts:
+            return False
+        return policy is CrashPolicy.RESTART and not await in_database(tool_started, run)
+
+    async def _end_lost(self, run: Run) -> None:
+        """The text so far is kept, open calls are ended, the user is told."""
+        await interrupt_calls(run)
+        text = await text_so_far(run)
+        cancelled = run.cancel_requested_at is not None
+        outcome = Outcome.CANCELLED if cancelled else Outcome.LOST
+        failure = runs.Failure("worker_lost", "The worker of this run was lost.", uuid.uuid4().hex)
+        used = tuple(await in_database(_tools_used, run))
+        await ending.finish(
+            run,
+            runs.Ending(
+                outcome, text, None if cancelled else failure, used, attempt=run.attempt - 1
+            ),
+        )
+
+
+def _tools_used(run: Run) -> list[str]:
+    return list(run.tool_calls.order_by("id").values_list("tool", flat=True).distinct())

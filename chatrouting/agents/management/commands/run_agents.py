@@ -1,0 +1,28 @@
+"""`manage.py run_agents`: work on runs until told to stop."""
+
+import asyncio
+import signal
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from chatrouting.agents.worker import run_worker
+
+
+class Command(BaseCommand):
+    help = "Run agents: take runs from the queue until SIGTERM or SIGINT, then hand over what still runs."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--concurrency", type=int, default=100, help="how many runs at a time (default 100)"
+        )
+
+    def handle(self, *args: object, concurrency: int, **options: object) -> None:
+        asyncio.run(_work(concurrency))
+
+
+async def _work(concurrency: int) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await run_worker(concurrency, stopped)

@@ -1,0 +1,172 @@
+"""What a run tells its thread's members, in order: one writer, deltas joined before they get a seq."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+from uuid import UUID
+
+from redis.exceptions import RedisError
+
+from chatrouting.agents.messages import AgentDelta
+from chatrouting.stream.log import Fenced, RunMark, TextChange
+from chatrouting.stream.publishing import Event, publish
+from routing_core.messages import Message
+
+logger = logging.getLogger(__name__)
+
+QUEUE = 256
+DELTA_CHARACTERS = 16_384
+RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunKey:
+    """Which run, in which thread, under which fence."""
+
+    run_id: UUID
+    thread_id: UUID
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    message: Message
+    change: TextChange = TextChange.NONE
+
+
+class RunPublisher:
+    """The events of one attempt. `async with` it: leaving waits until everything is written, or drops
+    what is left where an exception leaves.
+
+    `publish` and `write` put into a bounded queue and return; they raise `Fenced` once another worker
+    has the run. While Valkey does not answer the writer goes on trying, so nothing is left out.
+    """
+
+    def __init__(
+        self, key: RunKey, audience: Callable[[], Awaitable[Sequence[str]]], delta_seconds: float
+    ) -> None:
+        self._key = key
+        self._audience = audience
+        self._delta_seconds = delta_seconds
+        self._queue: asyncio.Queue[_Text | _Said | None] = asyncio.Queue(QUEUE)
+        self._ordinal = 0
+        self._position = 0
+        self._next_delta_at = 0.0
+        self._failure: Exception | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self.text = ""
+
+    async def __aenter__(self) -> Self:
+        self._writer = asyncio.create_task(self._write_all(), name=f"run {self._key.run_id} writer")
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._writer is None:
+            return
+        if error is None:
+            await self._queue.put(None)
+        else:
+            self._writer.cancel()
+        await asyncio.gather(self._writer, return_exceptions=True)
+        self._writer = None
+
+    async def publish(self, message: Message, change: TextChange = TextChange.NONE) -> None:
+        """Say this after everything said before."""
+        await self._put(_Said(message, change))
+
+    async def write(self, text: str) -> None:
+        """Add a piece to the answer."""
+        if text:
+            self.text += text
+            await self._put(_Text(text))
+
+    async def settled(self) -> None:
+        """Wait until everything said so far stands in the streams. Raises `Fenced`."""
+        await self._queue.join()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _put(self, item: _Text | _Said) -> None:
+        if self._failure is not None:
+            raise self._failure
+        await self._queue.put(item)
+
+    async def _write_all(self) -> None:
+        item = await self._queue.get()
+        while item is not None:
+            following = None
+            try:
+                if self._failure is None:
+                    following = await self._write(item)
+            except Fenced as error:
+                self._failure = error  # from here on the rest is taken and dropped
+            except Exception as error:  # an edge: the run is told at its next word
+                logger.exception("run %s cannot be published", self._key.run_id)
+                self._failure = error
+            finally:
+                self._queue.task_done()
+            item = following or await self._queue.get()
+        self._queue.task_done()
+
+    async def _write(self, item: _Text | _Said) -> _Said | None:
+        if isinstance(item, _Said):
+            await self._append(item.message, item.change, "")
+            return None
+        text, following = await self._joined(item.text)
+        for start in range(0, len(text), DELTA_CHARACTERS):
+            piece = text[start : start + DELTA_CHARACTERS]
+            await self._append(
+                AgentDelta(text=piece, position=self._position), TextChange.ADD, piece
+            )
+            self._position += len(piece)
+        self._next_delta_at = _now() + self._delta_seconds
+        return following
+
+    async def _joined(self, text: str) -> tuple[str, _Said | None]:
+        """This piece and those that come before the next delta is due, up to the next other event."""
+        while (seconds := self._next_delta_at - _now()) > 0:
+            try:
+                item = await asyncio.wait_for(self._queue.get(), seconds)
+            except TimeoutError:
+                break
+            if not isinstance(item, _Text):
+                return self._kept(text, item)
+            text += item.text
+            self._queue.task_done()
+        return text, None
+
+    def _kept(self, text: str, item: _Said | None) -> tuple[str, _Said | None]:
+        if item is None:  # the end: put back for the loop, which has room since we took it
+            self._queue.put_nowait(None)
+            self._queue.task_done()
+        return text, item
+
+    async def _append(self, message: Message, change: TextChange, text: str) -> None:
+        self._ordinal += 1
+        mark = RunMark(str(self._key.run_id), self._key.fence, self._ordinal, change, text)
+        event = Event(message, self._key.thread_id, self._key.run_id, mark=mark)
+        while True:
+            try:
+                await publish(await self._audience(), event)
+            except RedisError:
+                logger.warning("run %s waits for Valkey", self._key.run_id, exc_info=True)
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

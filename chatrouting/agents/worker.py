@@ -1,0 +1,72 @@
+"""The worker process: streaQ brings the ids of runs, the host runs them."""
+
+import asyncio
+import logging
+from uuid import UUID
+
+from streaq import Worker
+
+from chatrouting.agents.host import RunHost
+from chatrouting.agents.queue import TASK, run_queue, streaq_worker
+from chatrouting.agents.supervisor import Stop
+from chatrouting.stream.doorbell import stops
+from chatrouting.stream.valkey import close_valkey
+
+logger = logging.getLogger(__name__)
+
+REBUILD_SECONDS = (0.2, 0.5, 1.0, 2.0)
+HAND_OVER_SECONDS = 2.0
+
+
+async def run_worker(concurrency: int, stopped: asyncio.Event) -> None:
+    """Work until `stopped` is set, then hand over what still runs and return."""
+    async with asyncio.TaskGroup() as runs:
+        host = RunHost(runs)
+        async with asyncio.TaskGroup() as duties:
+            started = [
+                duties.create_task(host.keep_leases(), name="leases"),
+                duties.create_task(host.sweep(), name="sweep"),
+                duties.create_task(_heed_stops(host), name="stops"),
+                duties.create_task(_take_jobs(host, concurrency), name="jobs"),
+            ]
+            await stopped.wait()
+            await host.hand_over(HAND_OVER_SECONDS)
+            for duty in started:
+                duty.cancel()
+    await run_queue().close()
+    await close_valkey()
+
+
+async def _take_jobs(host: RunHost, concurrency: int) -> None:
+    """streaQ's worker ends when Valkey is lost or flushed; a new one is made, the runs go on."""
+    failures = 0
+    while True:
+        began = asyncio.get_running_loop().time()
+        try:
+            await _worker(host, concurrency).run_async()
+            logger.warning("the queue's worker ended; a new one is started")
+        except Exception:  # an edge: whatever streaQ raises, a new worker is made
+            logger.warning("the queue's worker failed; a new one is started", exc_info=True)
+        failures = failures + 1 if asyncio.get_running_loop().time() - began < 10 else 0
+        await asyncio.sleep(REBUILD_SECONDS[min(failures, len(REBUILD_SECONDS) - 1)])
+
+
+def _worker(host: RunHost, concurrency: int) -> Worker[None]:
+    worker = streaq_worker(concurrency)
+
+    @worker.task(name=TASK, max_tries=None, timeout=None, ttl=0, silent=True)
+    async def execute(run_id: str) -> None:
+        try:
+            await host.attend(UUID(run_id))
+        except (
+            Exception
+        ):  # an edge: the row says what is to be done, and the sweep enqueues it again
+            logger.exception("job for run %s failed", run_id)
+
+    return worker
+
+
+async def _heed_stops(host: RunHost) -> None:
+    """Stop a run as soon as the nudge comes; the flag in the database is seen a second later anyway."""
+    async for run_id in stops():
+        host.stop(UUID(run_id), Stop.CANCELLED)

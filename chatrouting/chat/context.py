@@ -1,0 +1,22 @@
+"""What a handler is given beside the message. Immutable."""
+
+from dataclasses import dataclass, replace
+
+from chatrouting.threads.rules import Person
+from routing_core.dispatch import Request
+
+NO_REQUEST = Request("", None, b"{}", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Who asks, through which socket, and with which message. All of it comes from the session."""
+
+    user: Person
+    connection_id: str
+    session_digest: str
+    request: Request = NO_REQUEST
+
+    def for_request(self, request: Request) -> "Context":
+        """The same socket, for this message."""
+        return replace(self, request=request)

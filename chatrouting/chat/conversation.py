@@ -1,0 +1,124 @@
+"""Handlers: saying something, and stopping the answer."""
+
+import logging
+from dataclasses import dataclass
+
+from msgspec import UNSET
+from redis.exceptions import RedisError
+
+from chatrouting import counters
+from chatrouting.agents import ending, runs
+from chatrouting.agents.catalogue import agent_names
+from chatrouting.agents.models import Outcome, Run, RunStatus
+from chatrouting.agents.queue import enqueue
+from chatrouting.chat.context import Context
+from chatrouting.chat.messages import (
+    Author,
+    MessageAccepted,
+    MessageAdded,
+    RunStopping,
+    StopAgent,
+    UserMessage,
+)
+from chatrouting.chat.receipts import Done, once
+from chatrouting.conf import chat_settings
+from chatrouting.database import in_database
+from chatrouting.stream.doorbell import ring_stop
+from chatrouting.stream.publishing import Event, publish
+from chatrouting.threads.models import ThreadMessage
+from chatrouting.threads.rules import add_question, member_ids, new_thread, thread_of, title_of
+from routing_core.errors import Busy, InvalidPayload
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What is to be told once the transaction holds."""
+
+    question: ThreadMessage
+    run: Run
+    members: tuple[str, ...]
+
+
+async def user_message(ctx: Context, message: UserMessage) -> MessageAccepted:
+    """Store what was said with a run to answer it, tell the members, wake a worker."""
+    agent = _agent(message)
+    done = await in_database(_accept, ctx, message, agent)
+    if done.work is not None:
+        await _announce(ctx, done.work)
+    return done.reply
+
+
+def _agent(message: UserMessage) -> str:
+    name = chat_settings().default_agent if message.agent is UNSET else message.agent
+    if name not in agent_names():
+        known = ", ".join(sorted(agent_names()))
+        raise InvalidPayload(f"There is no such agent; there are: {known}.", field="payload.agent")
+    return name
+
+
+def _accept(ctx: Context, message: UserMessage, agent: str) -> Done[MessageAccepted, _Said]:
+    return once(ctx, message, MessageAccepted, lambda: _say(ctx, message, agent))
+
+
+def _say(ctx: Context, message: UserMessage, agent: str) -> tuple[MessageAccepted, _Said]:
+    if message.thread_id is UNSET:
+        thread = new_thread(ctx.user, title_of(message.content))
+    else:
+        thread = thread_of(ctx.user.id, message.thread_id)
+    question = add_question(thread, ctx.user, message.content)
+    run = runs.accept(ctx.user.id, question, agent)
+    if run.status == RunStatus.QUEUED and message.on_busy == "reject":
+        raise Busy(retry_after_ms=1_000)
+    reply = MessageAccepted(
+        thread_id=str(thread.pk),
+        message_id=str(question.pk),
+        run_id=str(run.pk),
+        status="queued" if run.status == RunStatus.QUEUED else "running",
+        duplicate=False,
+    )
+    return reply, _Said(question, run, tuple(member_ids(thread.pk)))
+
+
+async def _announce(ctx: Context, said: _Said) -> None:
+    """What is committed is accepted: a Valkey that is away takes nothing back."""
+    try:
+        await _tell(ctx, said)
+        if said.run.status == RunStatus.QUEUED:
+            await _tell_place(said)
+    except RedisError:
+        counters.events_lost.labels("message_added").inc()
+        logger.exception("message %s was not announced", said.question.pk)
+    if said.run.status == RunStatus.RUNNING:
+        enqueue(said.run.pk)
+
+
+async def _tell(ctx: Context, said: _Said) -> None:
+    for user_id in said.members:
+        client_id = ctx.request.id if user_id == ctx.user.id else None
+        added = MessageAdded(
+            message_id=str(said.question.pk),
+            role="user",
+            author=Author(ctx.user.id, ctx.user.name),
+            content=said.question.content,
+            client_id=client_id or UNSET,
+        )
+        event = Event(added, said.run.thread_id, said.run.pk, f"message:{said.question.pk}")
+        await publish([user_id], event)
+
+
+async def _tell_place(said: _Said) -> None:
+    position = await in_database(runs.queue_position, said.run)
+    await ending.tell_position(said.run, position)
+
+
+async def stop_agent(ctx: Context, message: StopAgent) -> RunStopping:
+    """Stop a run of a thread one is a member of."""
+    run = await in_database(runs.run_of, ctx.user.id, message.run_id)
+    if run.attempt == 0 and await ending.finish(run, runs.Ending(Outcome.CANCELLED)):
+        return RunStopping(run_id=str(run.pk), status=RunStatus.COMPLETED)
+    if await in_database(runs.request_stop, run):
+        await ring_stop(str(run.pk))
+    run = await in_database(runs.run_of, ctx.user.id, message.run_id)
+    return RunStopping(run_id=str(run.pk), status=run.status)

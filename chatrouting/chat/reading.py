@@ -1,0 +1,146 @@
+"""Handlers: reading threads, their messages, and how a run stands."""
+
+from uuid import UUID
+
+from django.db.models import Prefetch, Q, QuerySet
+from msgspec import UNSET
+
+from chatrouting.agents import runs
+from chatrouting.agents.ending import CONTENT_BYTES
+from chatrouting.agents.models import ACTIVE, Run, RunStatus
+from chatrouting.chat.context import Context
+from chatrouting.chat.messages import (
+    Author,
+    ListThreads,
+    MessageShown,
+    RunStatusAsked,
+    RunStatusTold,
+    ThreadHistory,
+    ThreadHistoryPage,
+    ThreadList,
+    ThreadShown,
+)
+from chatrouting.database import in_database
+from chatrouting.stream.log import RunText
+from chatrouting.stream.publishing import event_log
+from chatrouting.threads.models import Thread, ThreadMessage
+from chatrouting.threads.rules import thread_of
+from routing_core.envelope import timestamp
+from routing_core.errors import NotFound
+
+PAGE_BYTES = 400 * 1024
+
+
+async def list_threads(ctx: Context, message: ListThreads) -> ThreadList:
+    """One page of the threads the user is a member of."""
+    return await in_database(_thread_list, ctx.user.id, message)
+
+
+def _thread_list(user_id: str, message: ListThreads) -> ThreadList:
+    found = Thread.objects.filter(members__user_id=user_id).order_by("-updated_at", "-id")
+    if message.before is not UNSET:
+        last = thread_of(user_id, message.before)
+        found = found.filter(
+            Q(updated_at__lt=last.updated_at) | Q(updated_at=last.updated_at, id__lt=last.id)
+        )
+    active = Prefetch("runs", Run.objects.filter(status__in=ACTIVE), to_attr="active")
+    threads = list(found.prefetch_related(active)[: message.limit + 1])
+    return ThreadList(
+        threads=[_thread_shown(thread) for thread in threads[: message.limit]],
+        more=len(threads) > message.limit,
+    )
+
+
+def _thread_shown(thread: Thread) -> ThreadShown:
+    active: list[Run] = thread.active  # type: ignore[attr-defined]  # reason: set by the Prefetch above
+    return ThreadShown(
+        thread_id=str(thread.pk),
+        title=thread.title,
+        updated_at=timestamp(thread.updated_at),
+        active_run_id=str(active[0].pk) if active else None,
+    )
+
+
+async def thread_history(ctx: Context, message: ThreadHistory) -> ThreadHistoryPage:
+    """One page of a thread's messages. It holds fewer than `limit` where they are long."""
+    return await in_database(_history, ctx.user.id, message)
+
+
+def _history(user_id: str, message: ThreadHistory) -> ThreadHistoryPage:
+    thread = thread_of(user_id, message.thread_id)
+    found = thread.messages.select_related("asked_run", "answered_run").order_by("-position")
+    if message.before is not UNSET:
+        found = found.filter(position__lt=_position(found, message.before))
+    said = list(found[: message.limit + 1])
+    page = _fitting([_message_shown(each) for each in said[: message.limit]])
+    return ThreadHistoryPage(
+        thread_id=str(thread.pk), messages=page[::-1], more=len(said) > len(page)
+    )
+
+
+def _position(messages: QuerySet[ThreadMessage], message_id: UUID) -> int:
+    position = messages.filter(pk=message_id).values_list("position", flat=True).first()
+    if position is None:
+        raise NotFound("There is no such message in this thread.")
+    return position
+
+
+def _fitting(newest_first: list[MessageShown]) -> list[MessageShown]:
+    """As many as fit into a frame, one at least."""
+    left = PAGE_BYTES
+    for count, shown in enumerate(newest_first):
+        left -= len(shown.content.encode())
+        if left < 0 and count:
+            return newest_first[:count]
+    return newest_first
+
+
+def _message_shown(message: ThreadMessage) -> MessageShown:
+    asked, answered = getattr(message, "asked_run", None), getattr(message, "answered_run", None)
+    run: Run | None = asked or answered
+    content = cut(message.content)
+    return MessageShown(
+        message_id=str(message.pk),
+        role=message.role,
+        author=Author(str(message.author_id) if message.author_id else None, message.author_name),
+        content=content,
+        run_id=str(run.pk) if run else None,
+        created_at=timestamp(message.created_at),
+        outcome=answered.outcome if answered else UNSET,
+        truncated=len(content) < len(message.content),
+    )
+
+
+def cut(text: str) -> str:
+    """The text, or as much of its beginning as one frame may hold."""
+    if len(text) * 4 <= CONTENT_BYTES:
+        return text
+    return text.encode()[:CONTENT_BYTES].decode(errors="ignore")
+
+
+async def run_status(ctx: Context, message: RunStatusAsked) -> RunStatusTold:
+    """How a run stands.
+
+    The text so far is read before the row: where the run ends in between, the row says so and has the
+    whole text.
+    """
+    await in_database(runs.run_of, ctx.user.id, message.run_id)
+    written = await event_log().run_text(ctx.user.id, str(message.run_id))
+    run = await in_database(_with_answer, message.run_id)
+    if run.status == RunStatus.COMPLETED:
+        top = (await event_log().read(ctx.user.id, "", 0)).top
+        written = RunText(run.answer.content if run.answer else "", top)
+    return RunStatusTold(
+        run_id=str(run.pk),
+        thread_id=str(run.thread_id),
+        status=run.status,
+        agent=run.agent,
+        text=cut(written.text),
+        seq=written.seq,
+        attempt=run.attempt,
+        outcome=run.outcome or UNSET,
+    )
+
+
+def _with_answer(run_id: UUID) -> Run:
+    return Run.objects.select_related("answer").get(pk=run_id)

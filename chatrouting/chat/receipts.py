@@ -1,0 +1,80 @@
+"""A repeated message does its work once: the receipt is written in the transaction of the work."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Generic, TypeVar
+
+import msgspec
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from chatrouting.chat.context import Context
+from chatrouting.chat.messages import as_stored
+from chatrouting.chat.models import Receipt
+from chatrouting.conf import chat_settings
+from routing_core.errors import InvalidFrame
+from routing_core.messages import Message
+
+R = TypeVar("R", bound=Message)
+W = TypeVar("W")
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[R, W]):
+    """The reply, and what the work left to be done after the commit; None where it was done before."""
+
+    reply: R
+    work: W | None
+
+
+def once(
+    ctx: Context, message: Message, reply_type: type[R], work: Callable[[], tuple[R, W]]
+) -> Done[R, W]:
+    """Do the work of this message, or give the answer it got before with `duplicate` set.
+
+    One that comes while the first is at work waits for it. Errors leave no receipt. Raises
+    `InvalidFrame` where the id was used for another message.
+    """
+    digest = _digest(message)
+    try:
+        with transaction.atomic():
+            receipt = _taken(ctx, digest)
+            reply, left = work()
+            receipt.reply = as_stored(reply)
+            receipt.save(update_fields=["reply"])
+            return Done(reply, left)
+    except _Given as given:
+        return Done(_repeated(given.receipt, digest, reply_type), None)
+
+
+class _Given(Exception):
+    def __init__(self, receipt: Receipt) -> None:
+        self.receipt = receipt
+
+
+def _taken(ctx: Context, digest: str) -> Receipt:
+    """A new receipt. The insert waits for another transaction's of the same id. Raises `_Given`."""
+    mine = Receipt.objects.filter(user_id=ctx.user.id, request_id=ctx.request.id)
+    kept_since = timezone.now() - timedelta(seconds=chat_settings().receipt_seconds)
+    mine.filter(created_at__lt=kept_since).delete()
+    try:
+        with transaction.atomic():
+            return Receipt.objects.create(
+                user_id=ctx.user.id, request_id=ctx.request.id or "", digest=digest
+            )
+    except IntegrityError:
+        raise _Given(mine.get()) from None
+
+
+def _repeated(receipt: Receipt, digest: str, reply_type: type[R]) -> R:
+    if receipt.digest != digest:
+        raise InvalidFrame("This id was used for another message.", field="id")
+    return msgspec.convert({**(receipt.reply or {}), "duplicate": True}, reply_type)
+
+
+def _digest(message: Message) -> str:
+    """The same for the same type and payload, however its JSON was written."""
+    text = msgspec.json.encode([message.type, message], order="sorted")
+    return hashlib.sha256(text).hexdigest()

@@ -1,0 +1,285 @@
+"""The consumer: one socket of one signed-in person. It translates; it decides nothing."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Mapping
+from enum import Enum, auto
+from typing import Any, ClassVar
+from urllib.parse import parse_qs
+
+from asgiref.typing import WebSocketAcceptEvent, WebSocketCloseEvent, WebSocketSendEvent
+from channels.exceptions import StopConsumer
+from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.utils import await_many_dispatch
+from django.utils import timezone
+
+from chatrouting import counters
+from chatrouting.chat.context import Context
+from chatrouting.conf import chat_settings
+from chatrouting.connections.inbox import Inbox
+from chatrouting.connections.live import live_connections
+from chatrouting.connections.messages import Limits, Welcome
+from chatrouting.connections.models import Connection
+from chatrouting.connections.registry import Seen
+from chatrouting.connections.sessions import SignedIn, signed_in
+from chatrouting.database import in_database
+from chatrouting.stream.delivery import Delivery, ForeignEvent, Position, PositionLost
+from chatrouting.stream.doorbell import DELIVER, channel_layer, rung, user_group
+from chatrouting.stream.publishing import event_log
+from routing_core.closing import CloseCode, bye
+from routing_core.dispatch import Answer, Dispatcher, Incoming
+from routing_core.envelope import encode_signal, timestamp
+from routing_core.errors import Overloaded
+from routing_core.limits import ErrorBudget
+
+logger = logging.getLogger(__name__)
+
+PROTOCOL = 1
+CLEAN_UP_SECONDS = 8.0
+
+
+class State(Enum):
+    """Where a socket is in its life."""
+
+    CONNECTING = auto()
+    ACCEPTED = auto()
+    LIVE = auto()
+    CLOSED = auto()
+
+
+class ChatConsumer(AsyncWebsocketConsumer):
+    """Brings frames to the dispatcher and a user's events to the socket."""
+
+    # Types of layer messages this consumer takes; a layer message never passes for a client's frame.
+    from_layer: ClassVar[frozenset[str]] = frozenset({DELIVER})
+
+    def __init__(self, *, dispatcher: Dispatcher[Context]) -> None:
+        super().__init__()
+        conf = chat_settings()
+        self.dispatcher = dispatcher
+        self.state = State.CONNECTING
+        self.row = Connection(id=uuid.uuid4())
+        self.inbox = Inbox(self._answer, conf.in_flight)
+        self.errors = ErrorBudget(conf.protocol_errors_per_minute)
+        self.watch: asyncio.TimerHandle | None = None
+        self.ending: asyncio.Task[None] | None = None
+        self.heard_at = 0.0
+        self.close_code = 1006
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """The socket's whole life. Whatever ends it, what it held is let go."""
+        self.scope, self.base_send = scope, send
+        try:
+            self.channel_layer = channel_layer()
+            self.channel_name = await self.channel_layer.new_channel()
+            await await_many_dispatch([receive, self._from_layer], self.dispatch)
+        except StopConsumer:
+            pass
+        except Exception:  # the edge of the socket: it is told that the server failed, others go on
+            logger.exception("connection %s failed", self.row.pk)
+            await self._fail()
+        finally:
+            await self._clean_up()
+
+    async def dispatch(self, message: Any) -> None:
+        """Channels would hop through one process-wide thread here for every message."""
+        await self.steps[message["type"]](self, message)
+
+    async def websocket_connect(self, message: Any) -> None:
+        """Sign in, subscribe, take a place in the stream, say welcome, send what was missed."""
+        found = await in_database(signed_in, dict(self.scope["headers"]))
+        if found is None:
+            counters.connections_refused.labels("session").inc()
+            await self._accept()
+            await self.end(CloseCode.NO_SESSION)
+            return
+        self._know(found)
+        await self.channel_layer.group_add(user_group(found.person.id), self.channel_name)
+        self.delivery = Delivery(found.person.id, event_log(), self._send)
+        recovered = await self.delivery.open(asked_position(self.scope["query_string"]))
+        await self._accept()
+        await live_connections().add(self)
+        self.state = State.LIVE
+        self._watch()
+        await self._send(encode_signal(self._welcome(recovered)))
+        await self._delivering(self.delivery.replay())
+
+    async def websocket_receive(self, message: Any) -> None:
+        """Read one frame; serving it never holds up the next delivery."""
+        if self.state is not State.LIVE:
+            return
+        self.heard_at, self.row.seen_at = _now(), timezone.now()
+        text = message.get("text")
+        frame = message.get("bytes") if text is None else text
+        incoming = self.dispatcher.read(self.context, frame)
+        if incoming.immediate:
+            await self._answer(incoming)
+        elif not self.inbox.put(incoming):
+            refused = Overloaded("Too many messages are unanswered.", retry_after_ms=1_000)
+            await self._say(self.dispatcher.refuse(incoming, refused))
+
+    async def websocket_disconnect(self, message: Any) -> None:
+        """The client is gone, or heard our close."""
+        if self.state is not State.CLOSED:
+            self.close_code = message.get("code") or 1005
+        self.state = State.CLOSED
+        raise StopConsumer
+
+    async def event_deliver(self, message: dict[str, Any]) -> None:
+        """The bell: an event of this socket's user."""
+        if self.state is State.LIVE:
+            await self._delivering(self.delivery.deliver(rung(message)))
+
+    steps: ClassVar[Mapping[str, Any]] = {
+        "websocket.connect": websocket_connect,
+        "websocket.receive": websocket_receive,
+        "websocket.disconnect": websocket_disconnect,
+        DELIVER: event_deliver,
+    }
+
+    @property
+    def seen(self) -> Seen:
+        """What the socket did last, for the operator."""
+        return Seen(self.row.seen_at, self.delivery.cursor.seq)
+
+    async def end(self, code: CloseCode) -> None:
+        """Say bye and close, once."""
+        if self.state in (State.CONNECTING, State.CLOSED):
+            return
+        self.state, self.close_code = State.CLOSED, code
+        await self._write(encode_signal(bye(code)))
+        await self.base_send(
+            WebSocketCloseEvent(type="websocket.close", code=int(code), reason=None)
+        )
+
+    async def _from_layer(self) -> Any:
+        while True:
+            message: dict[str, Any] = await self.channel_layer.receive(self.channel_name)
+            if message.get("type") in self.from_layer:
+                return message
+            logger.error("a layer message of type %r was dropped", message.get("type"))
+
+    def _know(self, found: SignedIn) -> None:
+        headers = dict(self.scope["headers"])
+        client = self.scope.get("client") or (None, 0)
+        self.row.user_id = found.person.id
+        self.row.session_digest = found.digest
+        self.row.address = client[0]
+        self.row.user_agent = headers.get(b"user-agent", b"").decode("latin1")[:300]
+        self.row.opened_at = self.row.seen_at = timezone.now()
+        self.context = Context(found.person, str(self.row.pk), found.digest)
+
+    def _welcome(self, recovered: bool | None) -> Welcome:
+        conf = chat_settings()
+        limits = {name: getattr(conf, name) for name in Limits.__struct_fields__}
+        return Welcome(
+            protocol=PROTOCOL,
+            connection_id=str(self.row.pk),
+            user_id=self.context.user.id,
+            epoch=self.delivery.cursor.epoch,
+            seq=self.delivery.top,
+            recovered=recovered,
+            heartbeat_seconds=conf.heartbeat_seconds,
+            limits=Limits(**limits),
+            server_time=timestamp(timezone.now()),
+        )
+
+    async def _accept(self) -> None:
+        accept = WebSocketAcceptEvent(type="websocket.accept", subprotocol=None, headers=[])
+        await self.base_send(accept)
+        self.state = State.ACCEPTED
+        self.heard_at = _now()
+
+    async def _answer(self, incoming: Incoming[Context]) -> None:
+        answer = await self.dispatcher.serve(self.context, incoming)
+        if answer is not None:
+            await self._say(answer)
+
+    async def _say(self, answer: Answer) -> None:
+        if answer.error is None:
+            counters.messages_routed.labels(answer.type).inc()
+        else:
+            counters.messages_refused.labels(answer.error).inc()
+        await self._send(answer.frame)
+        if answer.protocol_error and not self.errors.spend(_now()):
+            await self.end(CloseCode.TOO_MANY_ERRORS)
+
+    async def _delivering(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except PositionLost as error:
+            logger.info("connection %s lost its position: %s", self.row.pk, error)
+            await self.end(CloseCode.POSITION_LOST)
+        except ForeignEvent:
+            await self.end(CloseCode.SERVER_ERROR)
+
+    async def _send(self, frame: str) -> None:
+        if self.state is State.CLOSED:
+            counters.frames_unsent.inc()
+        elif not await self._write(frame):
+            await self.end(CloseCode.TOO_SLOW)
+
+    async def _write(self, frame: str) -> bool:
+        """Hand the frame to the server; False where it does not take it in time."""
+        try:
+            async with asyncio.timeout(chat_settings().send_seconds):
+                await self.base_send(
+                    WebSocketSendEvent(type="websocket.send", text=frame, bytes=None)
+                )
+        except TimeoutError:
+            counters.frames_unsent.inc()
+            return False
+        return True
+
+    def _watch(self) -> None:
+        """Close the socket once it has been silent for two heartbeats."""
+        silence = 2 * chat_settings().heartbeat_seconds - (_now() - self.heard_at)
+        if silence > 0:
+            self.watch = asyncio.get_running_loop().call_later(silence, self._watch)
+        else:
+            self.ending = asyncio.create_task(self.end(CloseCode.NO_HEARTBEAT))
+
+    async def _fail(self) -> None:
+        try:
+            if self.state is State.CONNECTING:
+                await self._accept()
+            await self.end(CloseCode.SERVER_ERROR)
+        except Exception:  # the edge of the edge: the socket may be gone as well
+            logger.debug("connection %s could not be told", self.row.pk, exc_info=True)
+
+    async def _clean_up(self) -> None:
+        self.state = State.CLOSED
+        if self.watch is not None:
+            self.watch.cancel()
+        if not hasattr(self, "context"):
+            return
+        counters.connections_closed.labels(int(self.close_code)).inc()
+        await self._let_go(live_connections().remove(self))
+        await self._let_go(
+            self.channel_layer.group_discard(user_group(self.context.user.id), self.channel_name)
+        )
+        await self.inbox.close(CLEAN_UP_SECONDS)
+        if self.ending is not None:
+            await self._let_go(self.ending)
+
+    async def _let_go(self, work: Awaitable[Any]) -> None:
+        try:
+            async with asyncio.timeout(CLEAN_UP_SECONDS):
+                await work
+        except Exception:  # an edge: one part of the clean-up that fails must not keep the next
+            logger.exception("connection %s was not cleaned up whole", self.row.pk)
+
+
+def asked_position(query_string: bytes) -> Position | None:
+    """The position a client says it has seen; None where it asks for none."""
+    query = parse_qs(query_string.decode("latin1"), keep_blank_values=True)
+    if "epoch" not in query and "seq" not in query:
+        return None
+    epoch, seq = query.get("epoch", [""])[0], query.get("seq", [""])[0]
+    usable = epoch and seq.isascii() and seq.isdigit() and len(seq) <= 15
+    return Position(epoch, int(seq)) if usable else Position("", 0)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

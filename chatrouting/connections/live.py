@@ -1,0 +1,132 @@
+"""The sockets of this process, and the task that keeps their rows in the database true."""
+
+import asyncio
+import functools
+import logging
+from typing import Protocol
+from uuid import UUID
+
+from chatrouting import counters
+from chatrouting.conf import chat_settings
+from chatrouting.connections import registry
+from chatrouting.connections.models import Connection
+from chatrouting.database import in_database
+from routing_core.closing import CloseCode
+
+logger = logging.getLogger(__name__)
+
+DRAIN_GRACE_SECONDS = 2.0
+
+
+class LiveConnection(Protocol):
+    """A socket, as far as this process's list of them needs to know it."""
+
+    @property
+    def row(self) -> Connection:
+        """What the operator sees of it."""
+        ...
+
+    @property
+    def seen(self) -> registry.Seen:
+        """What it did last."""
+        ...
+
+    async def end(self, code: CloseCode) -> None:
+        """Say bye and close it."""
+        ...
+
+
+class LiveConnections:
+    """The open sockets of this process. The process is in the database while it has any."""
+
+    def __init__(self) -> None:
+        self.draining = False
+        self._open: dict[UUID, LiveConnection] = {}
+        self._told: dict[UUID, registry.Seen] = {}
+        self._process: asyncio.Task[UUID] | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def add(self, connection: LiveConnection) -> None:
+        """Take a socket in; its row is written when this returns."""
+        self._open[connection.row.pk] = connection
+        self._empty.clear()
+        counters.connections_opened.inc()
+        counters.connections_active.inc()
+        connection.row.process_id = await self._process_id()
+        await in_database(registry.open_connection, connection.row)
+
+    async def remove(self, connection: LiveConnection) -> None:
+        """Let a socket go. Does nothing where it was never taken in, or is gone already."""
+        if self._open.pop(connection.row.pk, None) is None:
+            return
+        self._told.pop(connection.row.pk, None)
+        counters.connections_active.dec()
+        if not self._open:
+            self._empty.set()
+        await in_database(registry.close_connection, connection.row.pk)
+
+    async def drain(self, seconds: float) -> None:
+        """Close every socket with `bye` 4200, spread over so many seconds, and wait for their clean-up."""
+        self.draining = True
+        leaving = list(self._open.values())
+        pause = seconds / max(len(leaving), 1)
+        async with asyncio.TaskGroup() as farewells:
+            for connection in leaving:
+                farewells.create_task(connection.end(CloseCode.DRAINING))
+                await asyncio.sleep(pause)
+        try:
+            async with asyncio.timeout(DRAIN_GRACE_SECONDS):
+                await self._empty.wait()
+        except TimeoutError:
+            logger.warning("%d sockets did not end in time", len(self._open))
+        await self._end_process()
+
+    async def _process_id(self) -> UUID:
+        """The row of this process, written on first use; one call for many who ask at once."""
+        if self._process is None or (self._process.done() and self._process.exception()):
+            self._process = asyncio.create_task(in_database(registry.begin_process))
+        process_id = await asyncio.shield(self._process)
+        if self._keeper is None or self._keeper.done():
+            self._keeper = asyncio.create_task(self._keep(process_id), name="connection registry")
+        return process_id
+
+    async def _keep(self, process_id: UUID) -> None:
+        """Heartbeat of the process, positions of its sockets, sweep of the dead. Ends on drain."""
+        while True:
+            await asyncio.sleep(chat_settings().process_heartbeat_seconds)
+            try:
+                await self._keep_once(process_id)
+            except Exception:  # an edge: a database that is away must not end the heartbeat
+                logger.exception("the connection registry could not be written")
+
+    async def _keep_once(self, process_id: UUID) -> None:
+        now = {key: connection.seen for key, connection in self._open.items()}
+        changed = {key: seen for key, seen in now.items() if self._told.get(key) != seen}
+        if not await in_database(registry.keep_alive, process_id, changed):
+            await self._register_again(process_id)
+        self._told = now
+        await in_database(registry.sweep_dead)
+
+    async def _register_again(self, process_id: UUID) -> None:
+        """Others took this process for dead, as after a long pause: its sockets are told anew."""
+        logger.warning("this process was swept; it registers again")
+        rows = [connection.row for connection in self._open.values()]
+        await in_database(registry.restore_process, process_id, rows)
+
+    async def _end_process(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        if self._process is not None:
+            await in_database(registry.end_process, await self._process)
+
+
+@functools.cache
+def live_connections() -> LiveConnections:
+    """The sockets of this process."""
+    return LiveConnections()

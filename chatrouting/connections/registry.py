@@ -1,0 +1,92 @@
+"""Connections in the database, for the operator: rows live as long as their sockets and their process."""
+
+import os
+import platform
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from chatrouting.conf import chat_settings
+from chatrouting.connections.models import Connection, Process
+
+BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end, as the server saw it."""
+
+    address: str | None
+    user_agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """When a socket last sent something, and the seq it was last sent."""
+
+    at: datetime
+    position: int
+
+
+def begin_process() -> UUID:
+    """Register this process; sweep up what dead ones left."""
+    sweep_dead()
+    return _this_process(uuid.uuid4()).pk
+
+
+def restore_process(process_id: UUID, connections: Sequence[Connection]) -> None:
+    """Write this process and its sockets again, after others took it for dead."""
+    with transaction.atomic():
+        _this_process(process_id)
+        Connection.objects.bulk_create(connections, BATCH, ignore_conflicts=True)
+
+
+def _this_process(process_id: UUID) -> Process:
+    now = timezone.now()
+    return Process.objects.create(
+        id=process_id, host=platform.node(), pid=os.getpid(), started_at=now, seen_at=now
+    )
+
+
+def end_process(process_id: UUID) -> None:
+    """Remove this process and whatever connections it still has."""
+    Process.objects.filter(pk=process_id).delete()
+
+
+def open_connection(connection: Connection) -> None:
+    """Write the row of a socket that was just opened."""
+    connection.save(force_insert=True)
+
+
+def close_connection(connection_id: UUID) -> None:
+    """Remove the row of a socket that ended."""
+    Connection.objects.filter(pk=connection_id).delete()
+
+
+def keep_alive(process_id: UUID, seen: Mapping[UUID, Seen]) -> bool:
+    """Say that the process lives and what its sockets did. False where others took it for dead."""
+    alive = Process.objects.filter(pk=process_id).update(seen_at=timezone.now())
+    rows = [
+        Connection(id=connection_id, seen_at=each.at, position=each.position)
+        for connection_id, each in seen.items()
+    ]
+    Connection.objects.bulk_update(rows, ["seen_at", "position"], batch_size=BATCH)
+    return bool(alive)
+
+
+def sweep_dead() -> int:
+    """Remove processes that said nothing for too long, with their connections."""
+    with transaction.atomic():
+        dead = Process.objects.filter(seen_at__lt=alive_since())
+        _, removed = dead.delete()
+    return removed.get(Connection._meta.label, 0)
+
+
+def alive_since() -> datetime:
+    """A process that was seen at this moment or later is alive."""
+    return timezone.now() - timedelta(seconds=chat_settings().process_dead_seconds)

@@ -1,0 +1,196 @@
+"""The log: one append-only stream a user, gapless `seq` within an `epoch`.
+
+The epoch belongs to the Valkey server that began it: after a restart or a failover, which may have lost
+a tail, the next append or read begins another, so that no old position is ever served as whole.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from redis.asyncio import Redis
+from redis.exceptions import NoScriptError
+
+from chatrouting.conf import ChatSettings
+
+PAGE = 200
+_LUA = Path(__file__).parent / "lua"
+
+
+class Fenced(Exception):
+    """A run's event was refused: another worker, or the run's end, has a higher fence."""
+
+
+class TextChange(StrEnum):
+    """What an event does to the text of its run so far."""
+
+    NONE = ""
+    SET = "set"
+    ADD = "add"
+    DROP = "drop"
+
+
+@dataclass(frozen=True, slots=True)
+class RunMark:
+    """What makes an event one of a run: it is refused under a stale `fence`, and counts once.
+
+    `ordinal` numbers the events under one fence; an ordinal that was appended before is not again.
+    """
+
+    run_id: str
+    fence: int
+    ordinal: int | None = None
+    change: TextChange = TextChange.NONE
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """One event for one user's stream. `key` makes it count once within the receipts' time."""
+
+    user_id: str
+    body: bytes
+    key: str = ""
+    mark: RunMark | None = None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether appending it again does nothing."""
+        return bool(self.key) or (self.mark is not None and self.mark.ordinal is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An event as it stands in a user's stream. `owner` is the user it was written for."""
+
+    owner: str
+    epoch: str
+    seq: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What follows a position: `whole` is False where it cannot be served, then `records` is empty."""
+
+    epoch: str
+    top: int
+    whole: bool
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunText:
+    """A run's text so far, true at `seq` of the stream it was read from."""
+
+    text: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Script:
+    source: str
+    sha: str
+
+
+def _script(name: str) -> _Script:
+    source = (_LUA / name).read_text()
+    sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()  # what EVALSHA asks for
+    return _Script(source, sha)
+
+
+_APPEND = _script("append.lua")
+_READ = _script("read.lua")
+
+Call: TypeAlias = tuple[tuple[str, ...], tuple[Any, ...]]
+
+
+class EventLog:
+    """Appends to users' streams and reads them. Raises redis-py's errors where Valkey does not answer."""
+
+    def __init__(self, client: Redis, conf: ChatSettings) -> None:
+        self._client = client
+        self._conf = conf
+
+    async def append(self, appends: Sequence[Append]) -> list[Record]:
+        """Append all in one round trip; the records they became, in order.
+
+        Raises `Fenced` where the fence of a run is stale.
+        """
+        found = await self._run(_APPEND, [self._append_call(append) for append in appends])
+        return [_appended(append, answer) for append, answer in zip(appends, found, strict=True)]
+
+    async def read(self, user_id: str, epoch: str, seq: int, limit: int = PAGE) -> Page:
+        """The events after a position, `limit` at most. An empty `epoch` asks for the top alone."""
+        keys = (_key(user_id, "meta"), _key(user_id, "stream"))
+        arguments = (epoch, seq, uuid.uuid4().hex, limit, self._conf.position_seconds)
+        ((found, top, whole, flat),) = await self._run(_READ, [(keys, arguments)])
+        epoch = found.decode()
+        records = tuple(
+            Record(flat[index + 1].decode(), epoch, int(flat[index]), flat[index + 2])
+            for index in range(0, len(flat), 3)
+        )
+        return Page(epoch, top, bool(whole), records)
+
+    async def run_text(self, user_id: str, run_id: str) -> RunText:
+        """What an unfinished run has written, and the position in this user's stream it is true at."""
+        async with self._client.pipeline(transaction=True) as pipe:
+            queue: Any = pipe  # because its commands are typed as if they could be awaited here
+            queue.get(_key(user_id, f"text:{run_id}"))
+            queue.hmget(_key(user_id, f"run:{run_id}"), "seq", "epoch")
+            queue.hget(_key(user_id, "meta"), "epoch")
+            text, (seq, epoch), current = await queue.execute()
+        return RunText((text or b"").decode(), int(seq) if seq and epoch == current else 0)
+
+    def _append_call(self, append: Append) -> Call:
+        mark, user_id, conf = append.mark, append.user_id, self._conf
+        run_id = mark.run_id if mark else ""
+        names = ("meta", "stream", f"key:{append.key}", f"run:{run_id}", f"text:{run_id}")
+        kept = (conf.stream_events, conf.stream_seconds, conf.position_seconds)
+        once = conf.receipt_seconds if append.key else ""
+        arguments = (append.body, user_id, uuid.uuid4().hex, *kept, once, *_marked(mark))
+        return tuple(_key(user_id, name) for name in names), arguments
+
+    async def _run(self, script: _Script, calls: Sequence[Call]) -> list[Any]:
+        """Call the script once for each; load it first where this server does not have it."""
+        found: list[Any] = await self._evaluate(script, calls)
+        missing = [index for index, answer in enumerate(found) if isinstance(answer, NoScriptError)]
+        if missing:  # a new or restarted server does not know it: none of these calls did anything
+            await self._client.script_load(script.source)
+            again = await self._evaluate(script, [calls[index] for index in missing])
+            for index, answer in zip(missing, again, strict=True):
+                found[index] = answer
+        failed = next((answer for answer in found if isinstance(answer, Exception)), None)
+        if failed is not None:
+            raise failed
+        return found
+
+    async def _evaluate(self, script: _Script, calls: Sequence[Call]) -> list[Any]:
+        async with self._client.pipeline(transaction=False) as pipe:
+            queue: Any = pipe  # because its commands are typed as if they could be awaited here
+            for keys, arguments in calls:
+                queue.evalsha(script.sha, len(keys), *keys, *arguments)
+            return list(await queue.execute(raise_on_error=False))
+
+
+def _key(user_id: str, name: str) -> str:
+    """All keys of a user carry one hash tag, so that a cluster keeps them together."""
+    return f"{{u:{user_id}}}:{name}"
+
+
+def _marked(mark: RunMark | None) -> tuple[Any, ...]:
+    if mark is None:
+        return ("", "", "", "")
+    ordinal = "" if mark.ordinal is None else mark.ordinal
+    return (mark.fence, ordinal, mark.change.value, mark.text)
+
+
+def _appended(append: Append, answer: tuple[int, bytes, int]) -> Record:
+    seq, epoch, _again = answer
+    if seq < 0:
+        raise Fenced(f"run {append.mark.run_id if append.mark else ''} has a higher fence")
+    return Record(append.user_id, epoch.decode(), seq, append.body)

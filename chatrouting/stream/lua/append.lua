@@ -1,0 +1,71 @@
+-- Gives one event its seq and keeps it. All keys belong to one user.
+-- KEYS 1 meta  2 stream  3 idempotency  4 run  5 run's text
+-- ARGV 1 body  2 owner  3 epoch to begin where there is none  4 most events kept  5 seconds a stream is kept
+--      6 seconds a position is kept  7 seconds an idempotency key is kept ('' none)
+--      8 fence of the run ('' none)  9 ordinal of the event under this fence ('' none)
+--      10 what becomes of the run's text: '' nothing, 'set', 'add', 'drop'  11 text
+-- Returns {seq, epoch, 1 where it was appended before}, or {-1, '', 0} where the fence is stale.
+-- The seq of an event that was appended before is 0 where it is no longer known.
+local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local function begin()
+  redis.call('DEL', KEYS[1], KEYS[2])
+  redis.call('HSET', KEYS[1], 'epoch', ARGV[3], 'server', server, 'seq', 0)
+  return ARGV[3]
+end
+
+local epoch
+if redis.call('HGET', KEYS[1], 'server') == server then
+  epoch = redis.call('HGET', KEYS[1], 'epoch')
+else -- no stream yet, or one that another server wrote and may have lost the tail of
+  epoch = begin()
+end
+
+if ARGV[7] ~= '' then
+  local kept = redis.call('GET', KEYS[3])
+  if kept and string.sub(kept, 1, #epoch) == epoch then
+    return {tonumber(string.sub(kept, #epoch + 2)), epoch, 1}
+  end
+end
+
+if ARGV[8] ~= '' then
+  local run = redis.call('HMGET', KEYS[4], 'fence', 'ordinal', 'seq', 'epoch')
+  local fence, ordinal = tonumber(run[1] or '-1'), tonumber(run[2] or '0')
+  if fence > tonumber(ARGV[8]) then
+    return {-1, '', 0}
+  end
+  if fence == tonumber(ARGV[8]) and ARGV[9] ~= '' and ordinal >= tonumber(ARGV[9]) and run[4] == epoch then
+    return {ordinal == tonumber(ARGV[9]) and tonumber(run[3]) or 0, epoch, 1}
+  end
+  if fence < tonumber(ARGV[8]) then
+    redis.call('HDEL', KEYS[4], 'ordinal')
+  end
+end
+
+local seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
+local added = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], seq .. '-0', 'o', ARGV[2], 'd', ARGV[1])
+if type(added) == 'table' and added.err then -- the counter stands before the stream: it was rolled back
+  epoch = begin()
+  seq = redis.call('HINCRBY', KEYS[1], 'seq', 1)
+  redis.call('XADD', KEYS[2], seq .. '-0', 'o', ARGV[2], 'd', ARGV[1])
+end
+redis.call('EXPIRE', KEYS[1], ARGV[6])
+redis.call('EXPIRE', KEYS[2], ARGV[5])
+if ARGV[7] ~= '' then
+  redis.call('SET', KEYS[3], epoch .. ':' .. seq, 'EX', ARGV[7])
+end
+if ARGV[8] ~= '' then
+  redis.call('HSET', KEYS[4], 'fence', ARGV[8], 'seq', seq, 'epoch', epoch)
+  if ARGV[9] ~= '' then
+    redis.call('HSET', KEYS[4], 'ordinal', ARGV[9])
+  end
+  redis.call('EXPIRE', KEYS[4], ARGV[6])
+  if ARGV[10] == 'set' then
+    redis.call('SET', KEYS[5], ARGV[11], 'EX', ARGV[6])
+  elseif ARGV[10] == 'add' then
+    redis.call('APPEND', KEYS[5], ARGV[11])
+    redis.call('EXPIRE', KEYS[5], ARGV[6])
+  elseif ARGV[10] == 'drop' then
+    redis.call('DEL', KEYS[5])
+  end
+end
+return {seq, epoch, 0}

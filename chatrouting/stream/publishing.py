@@ -1,0 +1,69 @@
+"""The one door for events: write to the logs of those who may see it, then ring."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from uuid import UUID
+
+from redis.exceptions import ConnectionError as NotConnected
+from redis.exceptions import TimeoutError as NotAnswered
+
+from chatrouting import counters
+from chatrouting.conf import chat_settings
+from chatrouting.stream.doorbell import ring
+from chatrouting.stream.log import Append, EventLog, Record, RunMark
+from chatrouting.stream.valkey import valkey
+from routing_core.envelope import encode_event
+from routing_core.messages import Message
+
+RETRY_SECONDS = (0.05, 0.25)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened. `key` or the `mark` of its run make it count once however often it is sent."""
+
+    message: Message
+    thread_id: UUID | None = None
+    run_id: UUID | None = None
+    key: str = ""
+    mark: RunMark | None = None
+
+
+def event_log() -> EventLog:
+    """The log, on this event loop's client."""
+    return EventLog(valkey(), chat_settings())
+
+
+async def publish(user_ids: Iterable[str], event: Event) -> list[Record]:
+    """Bring an event to these users. The ids come from the session or the database, never from a frame.
+
+    An append that got no answer is repeated where repeating does nothing. Raises `Fenced`, and
+    redis-py's errors where Valkey does not answer.
+    """
+    body = encode_event(
+        event.message,
+        at=datetime.now(timezone.utc),
+        thread_id=str(event.thread_id) if event.thread_id else None,
+        run_id=str(event.run_id) if event.run_id else None,
+    )
+    appends = [Append(user_id, body, event.key, event.mark) for user_id in user_ids]
+    if not appends:
+        return []
+    records = await _append(appends)
+    counters.events_published.labels(event.message.type).inc(len(records))
+    await ring(records)
+    return records
+
+
+async def _append(appends: Sequence[Append]) -> list[Record]:
+    log = event_log()
+    for seconds in RETRY_SECONDS:
+        try:
+            return await log.append(appends)
+        except (NotConnected, NotAnswered):
+            if not all(append.repeatable for append in appends):
+                raise
+        await asyncio.sleep(seconds)
+    return await log.append(appends)

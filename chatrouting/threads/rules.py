@@ -1,0 +1,90 @@
+"""What may be done with threads. Plain functions on the ORM; callers hold the transaction."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import F
+from django.utils import timezone
+
+from chatrouting.threads.models import Thread, ThreadMember, ThreadMessage
+from routing_core.errors import NotFound
+
+TITLE_CHARACTERS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Someone who says something. `id` is the user's primary key as text."""
+
+    id: str
+    name: str
+
+
+def title_of(content: str) -> str:
+    """A thread's first title: the first line of what was said first."""
+    line = content.strip().splitlines()[0].strip()
+    return line if len(line) <= TITLE_CHARACTERS else line[: TITLE_CHARACTERS - 1].rstrip() + "…"
+
+
+def new_thread(owner: Person, title: str) -> Thread:
+    """A thread with its owner as the only member."""
+    thread = Thread.objects.create(owner_id=owner.id, title=title, updated_at=timezone.now())
+    ThreadMember.objects.create(thread=thread, user_id=owner.id, role=ThreadMember.Role.OWNER)
+    return thread
+
+
+def thread_of(user_id: str, thread_id: UUID) -> Thread:
+    """The thread, where this user is a member. Raises `NotFound`: another's and a missing one alike."""
+    thread = Thread.objects.filter(pk=thread_id, members__user_id=user_id).first()
+    if thread is None:
+        raise NotFound("There is no such thread.")
+    return thread
+
+
+def member_ids(thread_id: UUID) -> list[str]:
+    """The user ids of the thread's members."""
+    found = ThreadMember.objects.filter(thread_id=thread_id).values_list("user_id", flat=True)
+    return [str(user_id) for user_id in found.order_by("user_id")]
+
+
+def add_question(thread: Thread, author: Person, content: str) -> ThreadMessage:
+    """Append what a person said, leaving the place after it for the answer.
+
+    The update locks the thread's row, so that what follows in the transaction is alone with it.
+    """
+    now = timezone.now()
+    Thread.objects.filter(pk=thread.pk).update(last_position=F("last_position") + 2, updated_at=now)
+    thread.refresh_from_db(fields=["last_position", "updated_at"])
+    return ThreadMessage.objects.create(
+        thread=thread,
+        position=thread.last_position - 1,
+        role=ThreadMessage.Role.USER,
+        author_id=author.id,
+        author_name=author.name,
+        content=content,
+        created_at=now,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an agent wrote, to be kept under the id announced when it began."""
+
+    message_id: UUID
+    agent: str
+    content: str
+
+
+def add_answer(question: ThreadMessage, answer: Answer, at: datetime) -> ThreadMessage:
+    """Put the answer in the place directly after its question."""
+    Thread.objects.filter(pk=question.thread_id).update(updated_at=at)
+    return ThreadMessage.objects.create(
+        id=answer.message_id,
+        thread_id=question.thread_id,
+        position=question.position + 1,
+        role=ThreadMessage.Role.AGENT,
+        author_name=answer.agent,
+        content=answer.content,
+        created_at=at,
+    )
