@@ -46,7 +46,8 @@ async def finish(run: Run, ending: runs.Ending) -> bool:
     counters.runs_ended.labels(ending.outcome).inc()
     try:
         await publish_end(ended.run)
-        await tell_positions(ended.still_queued)
+        for position, waiting in ended.moved:
+            await tell_position(waiting, position)
     except RedisError:
         counters.events_lost.labels("end_delayed").inc()
         logger.warning("the end of run %s is published later", run.pk, exc_info=True)
@@ -64,12 +65,6 @@ async def publish_end(run: Run) -> None:
         mark = RunMark(str(run.pk), run.fence, ordinal, TextChange.DROP)
         await publish(members, Event(message, run.thread_id, run.pk, mark=mark))
     await in_database(runs.mark_published, run.pk)
-
-
-async def tell_positions(queued: tuple[Run, ...]) -> None:
-    """Tell what place each waiting run has now, first to last."""
-    for position, run in enumerate(queued, start=1):
-        await tell_position(run, position)
 
 
 async def tell_position(run: Run, position: int) -> None:

@@ -5,7 +5,7 @@ a worker's claim then sets lease, fence and attempt. The end of a run and the ad
 its thread are one transaction.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -45,11 +45,14 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A run that has just ended, and the one of its thread that was admitted in its place."""
+    """A run that has just ended, the one of its thread that was admitted, and those that moved up.
+
+    `moved` pairs each waiting run with its new position, 1 being next.
+    """
 
     run: Run
-    admitted: Run | None = None
-    still_queued: tuple[Run, ...] = field(default=())
+    admitted: Run | None
+    moved: tuple[tuple[int, Run], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +162,7 @@ def end(run: Run, ending: Ending) -> Ended | None:
     Run.objects.filter(pk=run.pk).update(answer=answer)
     run.tool_calls.filter(status=ToolCall.Status.STARTED).update(status=ToolCall.Status.INTERRUPTED)
     admitted = None if run.status == RunStatus.QUEUED else admit_next(run.thread_id)
-    still_queued = tuple(_queued(run.thread_id).select_related("question"))
-    return Ended(Run.objects.get(pk=run.pk), admitted, still_queued)
+    return Ended(Run.objects.get(pk=run.pk), admitted, _behind(run))
 
 
 def admit_next(thread_id: UUID) -> Run | None:
@@ -195,6 +197,12 @@ def unpublished(now: datetime, limit: int) -> list[Run]:
 def mark_published(run_id: UUID) -> None:
     """The end of this run stands in its members' streams."""
     Run.objects.filter(pk=run_id).update(end_published_at=timezone.now())
+
+
+def _behind(run: Run) -> tuple[tuple[int, Run], ...]:
+    queued = enumerate(_queued(run.thread_id).select_related("question"), start=1)
+    own = run.question.position
+    return tuple((place, other) for place, other in queued if other.question.position > own)
 
 
 def _queued(thread_id: UUID) -> QuerySet[Run]:

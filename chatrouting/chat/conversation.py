@@ -95,6 +95,7 @@ async def _announce(ctx: Context, said: _Said) -> None:
 
 
 async def _tell(ctx: Context, said: _Said) -> None:
+    """It is the thread's event and carries no run id: a run's begin with `run_queued` or `agent_started`."""
     for user_id in said.members:
         client_id = ctx.request.id if user_id == ctx.user.id else None
         added = MessageAdded(
@@ -104,7 +105,7 @@ async def _tell(ctx: Context, said: _Said) -> None:
             content=said.question.content,
             client_id=client_id or UNSET,
         )
-        event = Event(added, said.run.thread_id, said.run.pk, f"message:{said.question.pk}")
+        event = Event(added, said.run.thread_id, key=f"message:{said.question.pk}")
         await publish([user_id], event)
 
 
