@@ -11,7 +11,7 @@ from uuid import UUID
 from redis.exceptions import RedisError
 
 from chatrouting.agents.messages import AgentDelta
-from chatrouting.stream.log import Fenced, RunMark, TextChange
+from chatrouting.stream.log import Fenced, RunMark, TextChange, TextLost
 from chatrouting.stream.publishing import Event, publish
 from routing_core.messages import Message
 
@@ -59,6 +59,7 @@ class RunPublisher:
         self._queue: asyncio.Queue[_Text | _Said | None] = asyncio.Queue(QUEUE)
         self._ordinal = 0
         self._position = 0
+        self._bytes = 0
         self._next_delta_at = 0.0
         self._failure: Exception | None = None
         self._writer: asyncio.Task[None] | None = None
@@ -123,17 +124,25 @@ class RunPublisher:
 
     async def _write(self, item: _Text | _Said) -> _Said | None:
         if isinstance(item, _Said):
-            await self._append(item.message, item.change, "")
+            self._ordinal += 1
+            await self._publish(item.message, self._mark(item.change, ""))
             return None
         text, following = await self._joined(item.text)
         for start in range(0, len(text), DELTA_CHARACTERS):
-            piece = text[start : start + DELTA_CHARACTERS]
-            await self._append(
-                AgentDelta(text=piece, position=self._position), TextChange.ADD, piece
-            )
-            self._position += len(piece)
+            await self._add(text[start : start + DELTA_CHARACTERS])
         self._next_delta_at = _now() + self._delta_seconds
         return following
+
+    async def _add(self, piece: str) -> None:
+        delta = AgentDelta(text=piece, position=self._position)
+        self._ordinal += 1
+        adding = self._mark(TextChange.ADD, piece)
+        self._position += len(piece)
+        self._bytes += len(piece.encode())
+        try:
+            await self._publish(delta, adding)
+        except TextLost:  # Valkey lost its memory in between
+            await self._publish(delta, self._mark(TextChange.SET, self.text[: self._position]))
 
     async def _joined(self, text: str) -> tuple[str, _Said | None]:
         """This piece and those that come before the next delta is due, up to the next other event."""
@@ -154,9 +163,11 @@ class RunPublisher:
             self._queue.task_done()
         return text, item
 
-    async def _append(self, message: Message, change: TextChange, text: str) -> None:
-        self._ordinal += 1
-        mark = RunMark(str(self._key.run_id), self._key.fence, self._ordinal, change, text)
+    def _mark(self, change: TextChange, text: str) -> RunMark:
+        run_id, fence = str(self._key.run_id), self._key.fence
+        return RunMark(run_id, fence, self._ordinal, change, text, self._bytes)
+
+    async def _publish(self, message: Message, mark: RunMark) -> None:
         event = Event(message, self._key.thread_id, self._key.run_id, mark=mark)
         while True:
             try:

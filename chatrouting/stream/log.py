@@ -25,6 +25,10 @@ class Fenced(Exception):
     """A run's event was refused: another worker, or the run's end, has a higher fence."""
 
 
+class TextLost(Exception):
+    """Nothing was appended: the text that a piece was to be added to is not there; set it whole."""
+
+
 class TextChange(StrEnum):
     """What an event does to the text of its run so far."""
 
@@ -39,6 +43,7 @@ class RunMark:
     """What makes an event one of a run: it is refused under a stale `fence`, and counts once.
 
     `ordinal` numbers the events under one fence; an ordinal that was appended before is not again.
+    `before`: how many bytes of text there must be already where some is added.
     """
 
     run_id: str
@@ -46,6 +51,7 @@ class RunMark:
     ordinal: int | None = None
     change: TextChange = TextChange.NONE
     text: str = ""
+    before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,8 @@ class EventLog:
     async def append(self, appends: Sequence[Append]) -> list[Record]:
         """Append all in one round trip; the records they became, in order.
 
-        Raises `Fenced` where the fence of a run is stale.
+        Raises `Fenced` where the fence of a run is stale, `TextLost` where its text is gone; either may
+        hold for some of the users only.
         """
         found = await self._run(_APPEND, [self._append_call(append) for append in appends])
         return [_appended(append, answer) for append, answer in zip(appends, found, strict=True)]
@@ -184,13 +191,13 @@ def _key(user_id: str, name: str) -> str:
 
 def _marked(mark: RunMark | None) -> tuple[Any, ...]:
     if mark is None:
-        return ("", "", "", "")
+        return ("", "", "", "", 0)
     ordinal = "" if mark.ordinal is None else mark.ordinal
-    return (mark.fence, ordinal, mark.change.value, mark.text)
+    return (mark.fence, ordinal, mark.change.value, mark.text, mark.before)
 
 
 def _appended(append: Append, answer: tuple[int, bytes, int]) -> Record:
     seq, epoch, _again = answer
     if seq < 0:
-        raise Fenced(f"run {append.mark.run_id if append.mark else ''} has a higher fence")
+        raise (Fenced if seq == -1 else TextLost)(append.mark.run_id if append.mark else "")
     return Record(append.user_id, epoch.decode(), seq, append.body)

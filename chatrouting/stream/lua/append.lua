@@ -4,7 +4,9 @@
 --      6 seconds a position is kept  7 seconds an idempotency key is kept ('' none)
 --      8 fence of the run ('' none)  9 ordinal of the event under this fence ('' none)
 --      10 what becomes of the run's text: '' nothing, 'set', 'add', 'drop'  11 text
--- Returns {seq, epoch, 1 where it was appended before}, or {-1, '', 0} where the fence is stale.
+--      12 bytes the text has before this is added
+-- Returns {seq, epoch, 1 where it was appended before}, or {-1, '', 0} where the fence is stale,
+-- {-2, '', 0} where the text that this is added to was lost.
 -- The seq of an event that was appended before is 0 where it is no longer known.
 local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local function begin()
@@ -35,6 +37,9 @@ if ARGV[8] ~= '' then
   end
   if fence == tonumber(ARGV[8]) and ARGV[9] ~= '' and ordinal >= tonumber(ARGV[9]) and run[4] == epoch then
     return {ordinal == tonumber(ARGV[9]) and tonumber(run[3]) or 0, epoch, 1}
+  end
+  if ARGV[10] == 'add' and redis.call('STRLEN', KEYS[5]) ~= tonumber(ARGV[12]) then
+    return {-2, '', 0}
   end
   if fence < tonumber(ARGV[8]) then
     redis.call('HDEL', KEYS[4], 'ordinal')
