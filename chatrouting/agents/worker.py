@@ -22,6 +22,7 @@ async def run_worker(concurrency: int, stopped: asyncio.Event) -> None:
     """Work until `stopped` is set, then hand over what still runs and return."""
     async with asyncio.TaskGroup() as runs:
         host = RunHost(runs)
+        logger.info("worker %s takes runs, %d at a time", host.worker, concurrency)
         async with asyncio.TaskGroup() as duties:
             started = [
                 duties.create_task(host.keep_leases(), name="leases"),

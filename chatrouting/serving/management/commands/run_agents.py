@@ -6,6 +6,8 @@ import signal
 from django.core.management.base import BaseCommand, CommandParser
 
 from chatrouting.agents.worker import run_worker
+from chatrouting.serving.parent import end_with_parent
+from chatrouting.stream.availability import demand_valkey
 
 
 class Command(BaseCommand):
@@ -17,6 +19,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: object, concurrency: int, **options: object) -> None:
+        demand_valkey()
+        end_with_parent()
         asyncio.run(_work(concurrency))
 
 

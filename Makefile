@@ -1,0 +1,33 @@
+# `make run` and `make test` do all the set-up on a machine that has Python 3.11+, git and make.
+
+PYTHON := .venv/bin/python
+
+.PHONY: help run test lint types format clean
+
+help:  ## say what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run:  ## set up and serve the site on http://127.0.0.1:8000
+	@sh scripts/setup.sh requirements.txt
+	@if [ -z "$$DEBUG$$SECRET_KEY" ]; then export DEBUG=1; fi; exec $(PYTHON) manage.py up
+
+test:  ## set up and run all tests; ARGS="-k name" passes options to pytest
+	@sh scripts/setup.sh requirements-dev.txt
+	@CHROMIUM="$$(sh scripts/browser.sh)" && export CHROMIUM && exec $(PYTHON) -m pytest $(ARGS)
+
+lint:  ## look for what ruff and the formatter find wrong
+	@sh scripts/setup.sh requirements-dev.txt
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+
+types:  ## check the types
+	@sh scripts/setup.sh requirements-dev.txt
+	DEBUG=1 $(PYTHON) -m mypy
+
+format:  ## put the code into shape
+	@sh scripts/setup.sh requirements-dev.txt
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+clean:  ## remove what was set up and built; DATA_DIR stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -1,0 +1,103 @@
+"""Child processes that are kept running: what they say is passed on, one that ends is started again."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from chatrouting.serving.parent import Lifeline
+
+BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
+STEADY_SECONDS = 10.0
+STOP_SECONDS = 3.0
+LINE_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """What to start, and under which name it is spoken of."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+
+
+class Children:
+    """Keeps children running until `stop`. Each is in a session of its own, so Ctrl-C reaches only us."""
+
+    def __init__(self, say: Callable[[str, str], None], lifeline: Lifeline) -> None:
+        """`say(name, line)` is called for what a child says, and for what happens to it."""
+        self._say = say
+        self._lifeline = lifeline
+        self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._stopping = asyncio.Event()
+
+    async def keep(self, child: Child) -> None:
+        """Run the child, again and again, until `stop`."""
+        failures = 0
+        while not self._stopping.is_set():
+            began = _now()
+            code = await self._run(child)
+            if self._stopping.is_set():
+                return
+            failures = 0 if _now() - began > STEADY_SECONDS else failures + 1
+            pause = BACKOFF_SECONDS[min(max(failures - 1, 0), len(BACKOFF_SECONDS) - 1)]
+            self._say(
+                child.name, f"{child.name} ended {_how(code)}; it starts again in {pause:g} s"
+            )
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause)
+
+    async def stop(self) -> None:
+        """Ask all to end, wait a little, then make them."""
+        self._stopping.set()
+        _signal_all(self._running.values(), signal.SIGTERM)
+        waiting = [asyncio.create_task(each.wait()) for each in self._running.values()]
+        if waiting:
+            _, late = await asyncio.wait(waiting, timeout=STOP_SECONDS)
+            _signal_all(self._running.values(), signal.SIGKILL)
+            await asyncio.gather(*late)
+
+    async def _run(self, child: Child) -> int:
+        process = await asyncio.create_subprocess_exec(
+            *child.command,
+            env={**os.environ, **child.environment, **self._lifeline.environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            limit=LINE_BYTES,
+            pass_fds=(self._lifeline.read_end,),
+            start_new_session=True,
+        )
+        self._running[child.name] = process
+        try:
+            await self._follow(child.name, process)
+            return await process.wait()
+        finally:
+            del self._running[child.name]
+
+    async def _follow(self, name: str, process: asyncio.subprocess.Process) -> None:
+        while process.stdout is not None:
+            try:
+                line = await process.stdout.readline()
+            except ValueError:  # a line over the limit: its rest follows as the next
+                continue
+            if not line:
+                return
+            self._say(name, line.decode(errors="replace").rstrip())
+
+
+def _signal_all(processes: Iterable[asyncio.subprocess.Process], number: signal.Signals) -> None:
+    for process in list(processes):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+
+
+def _how(code: int) -> str:
+    return f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,105 @@
+"""`manage.py up`: everything on one machine, for as long as this command runs."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from chatrouting.serving.address import Address, demand_no_demo_accounts
+from chatrouting.serving.children import Child, Children
+from chatrouting.serving.demo_accounts import OPERATOR, PASSWORD, PEOPLE, make_demo_accounts
+from chatrouting.serving.lock import FolderInUse
+from chatrouting.serving.parent import Lifeline
+from chatrouting.serving.valkey import EmbeddedValkey, ValkeyNotStarted
+
+WATCH_SECONDS = 0.5
+
+
+class Command(BaseCommand):
+    help = (
+        "Start Valkey (unless REDIS_URL is set), the web process and a worker; keep them running."
+    )
+
+    def handle(self, *args: object, **options: object) -> None:
+        address = Address.from_environment()
+        address.listen().close()
+        with contextlib.ExitStack() as stack:
+            valkey = (
+                None if os.environ.get("REDIS_URL") else EmbeddedValkey(Path(settings.DATA_DIR))
+            )
+            if valkey is not None:
+                self._start(valkey)
+                stack.callback(valkey.stop)
+            self._prepare(address)
+            asyncio.run(self._keep(address, valkey))
+        self.stdout.write("stopped")
+
+    def _start(self, valkey: EmbeddedValkey) -> None:
+        try:
+            valkey.start()
+        except (FolderInUse, ValkeyNotStarted) as error:
+            raise CommandError(str(error)) from None
+
+    def _prepare(self, address: Address) -> None:
+        call_command("migrate", verbosity=0)
+        if settings.DEBUG and address.is_loopback:
+            make_demo_accounts()
+        demand_no_demo_accounts()
+
+    async def _keep(self, address: Address, valkey: EmbeddedValkey | None) -> None:
+        lifeline = Lifeline()
+        children = Children(self._say, lifeline)
+        place = {"HOST": address.host, "PORT": str(address.port), "PYTHONUNBUFFERED": "1"}
+        stopped = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        async with asyncio.TaskGroup() as tasks:
+            for name, command in (("web", "run_web"), ("worker", "run_agents")):
+                child = Child(name, (sys.executable, sys.argv[0], command), place)
+                tasks.create_task(children.keep(child))
+            watch = tasks.create_task(self._watch(valkey))
+            greet = tasks.create_task(self._greet(address))
+            await stopped.wait()
+            for task in (watch, greet):
+                task.cancel()
+            await children.stop()
+        lifeline.close()
+
+    async def _watch(self, valkey: EmbeddedValkey | None) -> None:
+        """Start Valkey again where it ended."""
+        while valkey is not None:
+            await asyncio.sleep(WATCH_SECONDS)
+            if not valkey.alive:
+                self._say("valkey", "valkey ended; it starts again")
+                try:
+                    await asyncio.to_thread(valkey.restart)
+                except (FolderInUse, ValkeyNotStarted) as error:
+                    self._say("valkey", str(error))
+
+    async def _greet(self, address: Address) -> None:
+        """Say where to go, once somebody is there."""
+        while True:
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection(address.host, address.port)
+                writer.close()
+                break
+            await asyncio.sleep(0.1)
+        self.stdout.write(f"\n  The chat is at {address.url}\n")
+        if settings.DEBUG:
+            names = " or ".join(PEOPLE)
+            self.stdout.write(
+                f"  Sign in as {names}; the operator is {OPERATOR} at {address.url}admin/"
+            )
+            self.stdout.write(f"  The password of all three is: {PASSWORD}")
+        self.stdout.write("  Ctrl-C stops everything.\n\n")
+        self.stdout.flush()
+
+    def _say(self, name: str, line: str) -> None:
+        self.stdout.write(f"{name:<6} | {line}")
+        self.stdout.flush()

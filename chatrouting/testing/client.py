@@ -1,0 +1,266 @@
+"""A client that speaks the protocol, for tests on a real server.
+
+Every frame that arrives is checked for its shape and kept in `frames`. Every wait has a bound, and
+what fails says which frames came instead.
+"""
+
+import asyncio
+import itertools
+import json
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as open_websocket
+from websockets.exceptions import ConnectionClosed
+from websockets.typing import Origin
+
+from chatrouting.testing.frames import Frame, Kind, kind_of, read_frame
+from chatrouting.testing.order import check_stream
+
+SHOWN_FRAMES = 12
+SHOWN_CHARACTERS = 300
+LARGEST_FRAME = 4 * 1024 * 1024
+
+
+class ProtocolClient:
+    """One socket. `seconds` is the longest that any wait may take."""
+
+    def __init__(self, socket: ClientConnection, *, seconds: float = 10) -> None:
+        self.frames: list[Frame] = []
+        self._socket = socket
+        self._seconds = seconds
+        self._ids = itertools.count(1)
+        self._taken = 0
+        self._broken: AssertionError | None = None
+        self._came = asyncio.Event()
+        self._reader = asyncio.create_task(self._read())
+
+    @classmethod
+    async def connect(
+        cls,
+        url: str,
+        *,
+        cookie: str = "",
+        origin: str | None = None,
+        headers: dict[str, str] | None = None,
+        seconds: float = 10,
+    ) -> Self:
+        """Open a socket, without waiting for a frame. `url` carries the position, see `at`.
+
+        Raises `websockets.exceptions.InvalidStatus` where the server refuses before accepting.
+        """
+        socket = await open_websocket(
+            url,
+            additional_headers={**({"Cookie": cookie} if cookie else {}), **(headers or {})},
+            origin=Origin(origin) if origin else None,
+            open_timeout=seconds,
+            close_timeout=2,
+            ping_interval=None,
+            max_size=LARGEST_FRAME,
+            proxy=None,
+        )
+        return cls(socket, seconds=seconds)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the socket in the ordinary way."""
+        await self._socket.close()
+        await self._reader
+
+    async def drop(self) -> None:
+        """End the connection as a lost network does: without a word."""
+        self._socket.transport.abort()
+        await self._reader
+
+    # What was received.
+
+    @property
+    def welcome(self) -> Frame:
+        """The payload of the first frame."""
+        assert self.frames and self.frames[0]["type"] == "welcome", self._shown()
+        payload: Frame = self.frames[0]["payload"]
+        return payload
+
+    @property
+    def events(self) -> list[Frame]:
+        """All events so far, in order of arrival."""
+        return [frame for frame in self.frames if kind_of(frame) is Kind.EVENT]
+
+    @property
+    def seq(self) -> int:
+        """The position this socket has seen."""
+        events = self.events
+        start: int = self.welcome["seq"]
+        return int(events[-1]["seq"]) if events else start
+
+    def of_run(self, run_id: str) -> list[Frame]:
+        """The events of one run so far, without `message_added`, which comes before the run."""
+        return [
+            event
+            for event in self.events
+            if event.get("run_id") == run_id and event["type"] != "message_added"
+        ]
+
+    # What is sent.
+
+    async def send(self, frame: str | bytes) -> None:
+        """Send exactly this."""
+        await self._socket.send(frame)
+
+    async def say(self, kind: str, id: str | None = None, **payload: Any) -> str:
+        """Send a message. Returns its id, a fresh one where none is given."""
+        chosen = id or f"m{next(self._ids)}"
+        await self.send(json.dumps({"type": kind, "id": chosen, "payload": payload}))
+        return chosen
+
+    async def ask(self, kind: str, id: str | None = None, **payload: Any) -> Frame:
+        """Send a message and return the whole frame that answers it."""
+        return await self.reply(await self.say(kind, id, **payload))
+
+    async def ping(self) -> Frame:
+        """One round trip: everything the server had sent before has arrived when this returns."""
+        return await self.ask("ping")
+
+    # What is waited for.
+
+    async def ready(self) -> Self:
+        """Wait for `welcome`."""
+        await self._until(lambda: bool(self.frames), "the first frame")
+        assert self.welcome
+        return self
+
+    async def reply(self, id: str | None) -> Frame:
+        """The frame that answers the message with this id: a reply or an error."""
+        await self._until(lambda: bool(self.answers(id)), f"an answer to {id!r}")
+        return self.answers(id)[-1]
+
+    def answers(self, id: str | None) -> list[Frame]:
+        """Every answer with this id so far."""
+        return [f for f in self.frames if kind_of(f) is Kind.ANSWER and f["id"] == id]
+
+    async def expect_event(self, kind: str, **payload: Any) -> Frame:
+        """The next event of this type, with these values in its payload, or beside it.
+
+        "Next" is after the one that the last call returned.
+        """
+        found: list[int] = []
+
+        def there() -> bool:
+            found[:] = [
+                place
+                for place, frame in enumerate(self.frames[self._taken :], self._taken)
+                if _matches(frame, kind, payload)
+            ]
+            return bool(found)
+
+        await self._until(there, f"the event {kind} {payload or ''}")
+        self._taken = found[0] + 1
+        return self.frames[found[0]]
+
+    async def whole_run(self, run_id: str) -> list[Frame]:
+        """Wait for the end of a run, and return all its events on this socket."""
+        await self._until(lambda: self._ended(run_id), f"agent_completed of {run_id}")
+        return self.of_run(run_id)
+
+    def _ended(self, run_id: str) -> bool:
+        return any(event["type"] == "agent_completed" for event in self.of_run(run_id))
+
+    async def at(self, seq: int) -> Self:
+        """Wait until this socket has seen the position `seq`."""
+        await self._until(lambda: self.seq >= seq, f"seq {seq}")
+        return self
+
+    async def expect_close(self, code: int, *, seconds: float | None = None) -> Frame:
+        """Wait for the close, announced by `bye` with the same code. Returns the payload of `bye`."""
+        await self._until(self._reader.done, f"close {code}", seconds)
+        assert self._socket.close_code == code, (
+            f"closed with {self._socket.close_code}; {self._shown()}"
+        )
+        assert self.frames, self._shown()
+        last = self.frames[-1]
+        assert last["type"] == "bye" and last["payload"]["code"] == code, self._shown()
+        payload: Frame = last["payload"]
+        return payload
+
+    async def assert_silent(self) -> None:
+        """Nothing came beside answers since the last `expect_event`, `assert_silent` or `welcome`."""
+        pong = await self.ping()
+        assert pong["type"] == "pong", self._shown()
+        came = [
+            frame
+            for frame in self.frames[self._taken :]
+            if kind_of(frame) is not Kind.ANSWER and frame["type"] != "welcome"
+        ]
+        assert not came, f"not silent: {came[:SHOWN_FRAMES]}"
+        assert pong["payload"]["seq"] == self.seq, f"something is on its way: {pong}"
+        self._taken = len(self.frames)
+
+    def check_order(self) -> None:
+        """What came on this socket has no gap and no double."""
+        check_stream(self.events, after=self._start())
+
+    def _start(self) -> int:
+        events, welcome = self.events, self.welcome
+        if welcome["recovered"] and events:
+            return int(events[0]["seq"]) - 1
+        return int(welcome["seq"])
+
+    async def _read(self) -> None:
+        try:
+            async for text in self._socket:
+                self.frames.append(read_frame(text))
+                self._came.set()
+        except ConnectionClosed:
+            pass  # seen by whoever waits: the reader has ended
+        except AssertionError as error:
+            self._broken = error
+        finally:
+            self._came.set()
+
+    async def _until(
+        self, condition: Callable[[], bool], what: str, seconds: float | None = None
+    ) -> None:
+        bound = self._seconds if seconds is None else seconds
+        try:
+            async with asyncio.timeout(bound):
+                while not condition():
+                    await self._more(what)
+        except TimeoutError:
+            raise AssertionError(f"waited {bound} s for {what}; {self._shown()}") from None
+
+    async def _more(self, what: str) -> None:
+        if self._broken is not None:
+            raise self._broken
+        if self._reader.done():
+            raise AssertionError(f"closed before {what}; {self._shown()}")
+        self._came.clear()
+        await self._came.wait()
+
+    def _shown(self) -> str:
+        last = [json.dumps(frame)[:SHOWN_CHARACTERS] for frame in self.frames[-SHOWN_FRAMES:]]
+        code = f", closed with {self._socket.close_code}" if self._reader.done() else ""
+        return f"{len(self.frames)} frames came{code}, the last:\n" + "\n".join(last)
+
+
+def _matches(frame: Frame, kind: str, values: dict[str, Any]) -> bool:
+    if kind_of(frame) is not Kind.EVENT or frame["type"] != kind:
+        return False
+    given = {**frame, **frame["payload"]}
+    return all(name in given and given[name] == value for name, value in values.items())
+
+
+def at_position(url: str, *, epoch: str, seq: int) -> str:
+    """The address that asks to resume after this position."""
+    return f"{url}?epoch={epoch}&seq={seq}"

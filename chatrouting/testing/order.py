@@ -1,0 +1,103 @@
+"""The rules of a stream and of a run, as checks on the events that a client received."""
+
+from collections.abc import Iterable, Sequence
+
+from chatrouting.testing.frames import Frame
+
+BEFORE_THE_START = {"run_queued", "agent_error", "agent_completed"}
+
+
+def check_stream(events: Iterable[Frame], *, after: int) -> None:
+    """Every event follows the one before it, the first of them the position `after`.
+
+    Raises `AssertionError` that names the place.
+    """
+    last = after
+    for event in events:
+        follows = event["seq"] == last + 1
+        skipped = event.get("skipped_to") == event["seq"] - 1 and event["seq"] > last
+        assert follows or skipped, f"seq {event['seq']} follows {last}: {event}"
+        last = event["seq"]
+
+
+def check_run(events: Sequence[Frame]) -> None:
+    """The events of one whole run, from the first to `agent_completed`, keep the rules of a run.
+
+    Raises `AssertionError` that names the rule and shows the types in order.
+    """
+    try:
+        _RunOrder().follow(events)
+    except AssertionError as error:
+        shown = " ".join(f"{event['seq']}:{event['type']}" for event in events)
+        raise AssertionError(f"{error}\nin {shown}") from None
+
+
+class _RunOrder:
+    """What has been seen of a run so far."""
+
+    def __init__(self) -> None:
+        self.attempt = 0
+        self.text = ""
+        self.open: dict[str, str] = {}
+        self.ended: set[str] = set()
+        self.errors = 0
+        self.completed = False
+
+    def follow(self, events: Sequence[Frame]) -> None:
+        assert events, "no events"
+        runs = {(event.get("run_id"), event.get("thread_id")) for event in events}
+        assert len(runs) == 1 and None not in next(iter(runs)), f"more than one run: {runs}"
+        for event in events:
+            self._take(event)
+        assert self.completed, "agent_completed is missing"
+
+    def _take(self, event: Frame) -> None:
+        kind = event["type"]
+        assert not self.completed, f"{kind} after agent_completed"
+        assert self.attempt or kind in BEFORE_THE_START | {"agent_started"}, (
+            f"{kind} before the start"
+        )
+        step = getattr(self, f"_{kind}", None)
+        if step is not None:
+            step(event["payload"])
+
+    def _run_queued(self, payload: Frame) -> None:
+        assert self.attempt == 0, "run_queued after agent_started"
+        assert payload["position"] >= 1, f"position {payload['position']} in the queue"
+
+    def _agent_started(self, payload: Frame) -> None:
+        assert payload["attempt"] == self.attempt + 1, (
+            f"attempt {payload['attempt']} is not the next"
+        )
+        self.attempt, self.text = payload["attempt"], ""
+
+    def _tool_executing(self, payload: Frame) -> None:
+        call = payload["call_id"]
+        assert call not in self.open and call not in self.ended, f"call {call} twice"
+        self.open[call] = payload["tool"]
+
+    def _tool_completed(self, payload: Frame) -> None:
+        call = payload["call_id"]
+        assert self.open.pop(call, None) == payload["tool"], f"{call} ends a call that is not open"
+        self.ended.add(call)
+        failed = payload["status"] != "ok"
+        assert failed == ("error" in payload), f"status {payload['status']}, error: {payload}"
+        assert failed != ("result" in payload), f"status {payload['status']}, result: {payload}"
+
+    def _agent_delta(self, payload: Frame) -> None:
+        assert payload["text"], "an empty delta"
+        written = len(self.text)
+        assert payload["position"] == written, f"delta at {payload['position']}, not at {written}"
+        self.text += payload["text"]
+
+    def _agent_error(self, payload: Frame) -> None:
+        self.errors += 1
+
+    def _agent_completed(self, payload: Frame) -> None:
+        self.completed = True
+        assert not self.open, f"calls without an end: {sorted(self.open)}"
+        assert payload["attempt"] == self.attempt, f"attempt {payload['attempt']} in the end"
+        if payload["content"] is not None:
+            assert payload["content"] == self.text, "content is not what the deltas say"
+        failed = payload["outcome"] == "failed"
+        assert not failed or self.errors == 1, f"failed with {self.errors} agent_error"

@@ -1,0 +1,91 @@
+"""The environment of all tests: the real database and the real Valkey, in a folder of their own.
+
+The processes that integration tests start use the same two, so every test makes its own people and
+never cleans up. `DATABASE_URL` and `REDIS_URL` from outside are honoured.
+"""
+
+import os
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+
+FOLDER = tempfile.TemporaryDirectory(prefix="chatrouting-")
+os.environ.update(
+    DATA_DIR=FOLDER.name,
+    DEBUG="1",
+    DJANGO_SETTINGS_MODULE="chatrouting.settings",
+    PYTHONDEVMODE="0",
+)
+
+import django  # noqa: E402 - reason: the environment comes first
+
+django.setup()
+
+from django.core.management import call_command  # noqa: E402 - reason: as above
+from django.db import connections  # noqa: E402 - reason: as above
+
+from chatrouting.agents.queue import run_queue  # noqa: E402 - reason: as above
+from chatrouting.serving.valkey import EmbeddedValkey  # noqa: E402 - reason: as above
+from chatrouting.stream.valkey import close_valkey  # noqa: E402 - reason: as above
+from chatrouting.testing.system import Running, System, Web  # noqa: E402 - reason: as above
+
+# Folders in the order they run: what fails fast comes first.
+ORDER = ("routing_core", "test_", "stream", "threads", "agents", "chat", "connections", "console",
+         "serving", "integration", "browser")  # fmt: skip
+PURE = ("routing_core", "test_architecture.py", "test_budgets.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fast tests first; what is not pure gets database and Valkey."""
+    items.sort(key=lambda item: _rank(_place(item)))
+    for item in items:
+        if not _place(item).startswith(PURE) and isinstance(item, pytest.Function):
+            item.fixturenames.insert(0, "services")
+
+
+def _place(item: pytest.Item) -> str:
+    return str(item.path.relative_to(Path(__file__).parent))
+
+
+def _rank(place: str) -> int:
+    return next((rank for rank, name in enumerate(ORDER) if place.startswith(name)), len(ORDER))
+
+
+@pytest.fixture(scope="session")
+def services() -> Iterator[None]:
+    """Valkey answers and the tables are there."""
+    outside = "REDIS_URL" in os.environ
+    with nullcontext() if outside else EmbeddedValkey(Path(FOLDER.name)):
+        call_command("migrate", verbosity=0)
+        yield
+        connections.close_all()
+
+
+@pytest.fixture(scope="session", autouse=True)
+async def loop_clients() -> AsyncIterator[None]:
+    """What the tests' event loop opened is closed at its end."""
+    yield
+    await run_queue().close()
+    await close_valkey()
+
+
+@pytest.fixture(scope="session")
+def system(services: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Starts processes of the project; they end with the session."""
+    with System(tmp_path_factory.mktemp("logs")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def worker(system: System) -> Running:
+    """The worker that most tests share."""
+    return system.worker()
+
+
+@pytest.fixture(scope="session")
+def web(system: System, worker: Running) -> Web:
+    """The web process that most tests share, with a worker behind it."""
+    return system.web()
