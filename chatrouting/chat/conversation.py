@@ -95,7 +95,7 @@ async def _announce(ctx: Context, said: _Said) -> None:
 
 
 async def _tell(ctx: Context, said: _Said) -> None:
-    """It is the thread's event and carries no run id: a run's begin with `run_queued` or `agent_started`."""
+    """Each member's own event: only the author is told the id it came with. Clients join it by run id."""
     for user_id in said.members:
         client_id = ctx.request.id if user_id == ctx.user.id else None
         added = MessageAdded(
@@ -105,13 +105,14 @@ async def _tell(ctx: Context, said: _Said) -> None:
             content=said.question.content,
             client_id=client_id or UNSET,
         )
-        event = Event(added, said.run.thread_id, key=f"message:{said.question.pk}")
+        event = Event(added, said.run.thread_id, said.run.pk, f"message:{said.question.pk}")
         await publish([user_id], event)
 
 
 async def _tell_place(said: _Said) -> None:
     position = await in_database(runs.queue_position, said.run)
-    await ending.tell_position(said.run, position)
+    if position:  # else its turn came in the meantime
+        await ending.tell_position(said.run, position)
 
 
 async def stop_agent(ctx: Context, message: StopAgent) -> RunStopping:

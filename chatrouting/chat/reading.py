@@ -1,12 +1,14 @@
 """Handlers: reading threads, their messages, and how a run stands."""
 
+from bisect import bisect
 from uuid import UUID
 
+import msgspec
 from django.db.models import Prefetch, Q, QuerySet
 from msgspec import UNSET
 
 from chatrouting.agents import runs
-from chatrouting.agents.ending import CONTENT_BYTES
+from chatrouting.agents.ending import CONTENT_BYTES, fits_a_frame
 from chatrouting.agents.models import ACTIVE, Run, RunStatus
 from chatrouting.chat.context import Context
 from chatrouting.chat.messages import (
@@ -89,7 +91,7 @@ def _fitting(newest_first: list[MessageShown]) -> list[MessageShown]:
     """As many as fit into a frame, one at least."""
     left = PAGE_BYTES
     for count, shown in enumerate(newest_first):
-        left -= len(shown.content.encode())
+        left -= len(msgspec.json.encode(shown))
         if left < 0 and count:
             return newest_first[:count]
     return newest_first
@@ -113,9 +115,10 @@ def _message_shown(message: ThreadMessage) -> MessageShown:
 
 def cut(text: str) -> str:
     """The text, or as much of its beginning as one frame may hold."""
-    if len(text) * 4 <= CONTENT_BYTES:
+    if fits_a_frame(text):
         return text
-    return text.encode()[:CONTENT_BYTES].decode(errors="ignore")
+    lengths = range(1, min(len(text), CONTENT_BYTES))
+    return text[: bisect(lengths, False, key=lambda length: not fits_a_frame(text[:length]))]
 
 
 async def run_status(ctx: Context, message: RunStatusAsked) -> RunStatusTold:

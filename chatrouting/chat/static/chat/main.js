@@ -1,0 +1,183 @@
+// Puts the page together: the socket tells the store, the store tells the views.
+
+import { ComposerView } from "./composer_view.js";
+import { Connection } from "./connection.js";
+import { ConversationView } from "./conversation_view.js";
+import { Fragments } from "./fragments.js";
+import { forgetAll, Memory } from "./memory.js";
+import { Reading } from "./reading.js";
+import { newId, Requests } from "./requests.js";
+import { emptyState, reduce, replayFrom } from "./state.js";
+import { StatusView } from "./status_view.js";
+import { Store } from "./store.js";
+import { ThreadsView } from "./threads_view.js";
+
+const place = (id) => document.getElementById(id);
+const { userId, socket, fragment } = document.body.dataset;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+const memory = new Memory(userId);
+const store = new Store(reduce, emptyState());
+const requests = new Requests((frame) => connection.send(frame));
+const reading = new Reading(store, requests);
+
+const connection = new Connection(socket, memory.position, {
+  onWelcome(welcome, isWhole) {
+    if (welcome.user_id !== userId) {
+      // Somebody else has signed in with this browser.
+      window.location.reload();
+      return;
+    }
+    if (!isWhole) store.dispatch("lost");
+    remember();
+    requests.opened(welcome.limits.in_flight);
+    reading.open = true;
+  },
+  onEvent(event) {
+    store.dispatch("event", { event });
+    remember();
+  },
+  onAnswer: (frame) => requests.settle(frame),
+  onState(state) {
+    if (state.name !== "connected") {
+      requests.closed();
+      reading.open = false;
+    }
+    status.show(state);
+    composer.closed = ["signed_out", "stopped", "replaced"].includes(state.name);
+  },
+});
+
+function remember() {
+  const { epoch, seq } = connection.position;
+  memory.position = { epoch, seq: replayFrom(store.state, seq) };
+}
+
+/** Say it, and keep it until the server has it: also over a reload. */
+async function say(entry) {
+  store.dispatch("say", { entry });
+  memory.outbox = [...memory.outbox.filter((known) => known.client_id !== entry.client_id), entry];
+  const { client_id: clientId, thread_id: threadId, content } = entry;
+  const payload = threadId === null ? { content } : { content, thread_id: threadId };
+  try {
+    const reply = await requests.ask("user_message", payload, clientId);
+    store.dispatch("accepted", { client_id: clientId, reply });
+    memory.outbox = memory.outbox.filter((known) => known.client_id !== clientId);
+  } catch (error) {
+    store.dispatch("refused", { client_id: clientId, error });
+  }
+}
+
+const actions = {
+  say(threadId, content) {
+    const entry = { client_id: newId(), thread_id: threadId, content, at: Date.now() };
+    say({ ...entry, foreground: true });
+    conversation.goToEnd();
+  },
+
+  sayAgain: ({ error: _error, ...entry }) => say(entry),
+
+  takeBack({ client_id: clientId, content }) {
+    store.dispatch("taken_back", { client_id: clientId });
+    memory.outbox = memory.outbox.filter((known) => known.client_id !== clientId);
+    composer.takeBack(content);
+  },
+
+  async stop(run) {
+    if (!run) return;
+    store.dispatch("stopping", { run_id: run.run_id, value: true });
+    try {
+      await requests.ask("stop_agent", { run_id: run.run_id });
+    } catch {
+      store.dispatch("stopping", { run_id: run.run_id, value: false });
+    }
+  },
+
+  readThreads: (before) => reading.earlier("list_threads", { before }),
+
+  readEarlier: (threadId, before) =>
+    reading.earlier("thread_history", { thread_id: threadId, before }),
+
+  connect: () => connection.open(),
+};
+
+const status = new StatusView({
+  mark: place("connection"), banner: place("banner"), text: place("banner-text"),
+  signIn: place("banner-sign-in"), again: place("banner-again"),
+}, actions);
+
+const threads = new ThreadsView({
+  list: place("threads"), empty: place("no-threads"), more: place("more-threads"),
+}, actions);
+
+const conversation = new ConversationView({
+  scroller: place("scroller"), turns: place("turns"), greeting: place("greeting"),
+  missing: place("missing"), earlier: place("earlier"), toNewest: place("to-newest"),
+}, new Fragments(fragment), actions, userId);
+
+const composer = new ComposerView({
+  form: place("composer"), field: place("message"), send: place("send"), stop: place("stop"),
+  counter: place("counter"),
+}, memory, actions);
+
+function show() {
+  const { state } = store;
+  threads.show(state);
+  conversation.show(state);
+  composer.show(state);
+  const title = state.threads[state.selected]?.title;
+  document.title = title ? `${title} · Chat` : "Chat";
+  const address = state.selected === null ? window.location.pathname : `#${state.selected}`;
+  if (addressed() !== state.selected) history.replaceState(null, "", address);
+}
+
+/** The thread that the address names. */
+function addressed() {
+  const id = window.location.hash.slice(1);
+  return UUID.test(id) ? id : null;
+}
+
+let isDue = false;
+function showSoon() {
+  if (isDue) return;
+  isDue = true;
+  requestAnimationFrame(() => { isDue = false; show(); });
+}
+
+function showThreads(isOpen) {
+  place("sidebar").classList.toggle("open", isOpen);
+  place("menu").setAttribute("aria-expanded", isOpen);
+}
+
+function select(threadId) {
+  store.dispatch("select", { thread_id: threadId });
+  showThreads(false);
+}
+
+place("new-chat").addEventListener("click", () => {
+  if (addressed()) history.pushState(null, "", window.location.pathname);
+  select(null);
+  place("message").focus();
+});
+window.addEventListener("popstate", () => {
+  // Another fragment is a place within the page.
+  if (addressed() || !window.location.hash) select(addressed());
+});
+place("menu").addEventListener("click", () =>
+  showThreads(!place("sidebar").classList.contains("open")));
+place("shade").addEventListener("click", () => showThreads(false));
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") showThreads(false);
+});
+place("sign-out").addEventListener("submit", () => {
+  connection.close();
+  forgetAll();
+});
+
+store.dispatch("select", { thread_id: addressed() });
+store.onChange(showSoon);
+show();
+for (const { foreground: _foreground, ...entry } of memory.outbox) {
+  say({ ...entry, foreground: entry.thread_id === null && store.state.selected === null });
+}
+connection.open();

@@ -1,0 +1,64 @@
+"""The page, signing in, and one finished message as HTML."""
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import LoginView
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_cache_control
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from chatrouting.chat.rendering import VERSION, markdown_html
+from chatrouting.threads.models import ThreadMessage
+
+
+@require_safe
+@never_cache
+@login_required
+def page(request: HttpRequest) -> HttpResponse:
+    """The whole chat; the rest comes through the socket."""
+    return render(request, "chat/page.html")
+
+
+class SignIn(LoginView):
+    """Sign in by name and password. With `DEBUG` the demo accounts are named."""
+
+    template_name = "chat/sign_in.html"
+    redirect_authenticated_user = True
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(demo=settings.DEBUG, **kwargs)
+
+
+@require_safe
+def message_html(request: HttpRequest, message_id: uuid.UUID) -> HttpResponse:
+    """The message's Markdown as a fragment.
+
+    Raises `PermissionDenied` without a session: a redirect would put the sign-in page into the
+    conversation. Raises `Http404` for a message the person may not read and for one that is not.
+    """
+    if not request.user.is_authenticated:
+        raise PermissionDenied
+    message = ThreadMessage.objects.filter(
+        id=message_id, thread__members__user=request.user
+    ).first()
+    if message is None:
+        raise Http404
+    return _fragment(request, message)
+
+
+def _fragment(request: HttpRequest, message: ThreadMessage) -> HttpResponse:
+    """A finished message never changes, so a browser asks only whether it may still be read."""
+    tag = f'"{message.id}-{VERSION}"'
+    if request.headers.get("If-None-Match") == tag:
+        response = HttpResponse(status=304)
+    else:
+        response = HttpResponse(markdown_html(message.content))
+    response["ETag"] = tag
+    patch_cache_control(response, private=True, no_cache=True)
+    return response
