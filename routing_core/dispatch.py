@@ -120,13 +120,11 @@ class Dispatcher(Generic[C]):
     def refuse(self, incoming: Incoming[C], error: Exception) -> Answer:
         """The error frame that answers a message; what is no `RoutingError` is only reported."""
         self._report(error, incoming.trace_id, incoming.envelope)
-        told = error if isinstance(error, RoutingError) else Internal()
-        return Answer(
-            encode_answer(error_payload(told, incoming.trace_id), incoming.id),
-            incoming.envelope.type if incoming.envelope else None,
-            told.code,
-            isinstance(told, ProtocolError),
-        )
+        try:
+            return _refusal(incoming, error if isinstance(error, RoutingError) else Internal())
+        except Exception as fault:  # noqa: BLE001 - reason: the edge, an error may be unwritable
+            self._report(fault, incoming.trace_id, incoming.envelope)
+            return _refusal(incoming, Internal())
 
     async def _call(
         self, ctx: C, envelope: Envelope, route: Route[C, Message], trace_id: str
@@ -138,6 +136,15 @@ class Dispatcher(Generic[C]):
             return None
         _demand_message(reply, route)
         return Answer(encode_answer(reply, envelope.id), route.message.type)
+
+
+def _refusal(incoming: Incoming[C], error: RoutingError) -> Answer:
+    return Answer(
+        encode_answer(error_payload(error, incoming.trace_id), incoming.id),
+        incoming.envelope.type if incoming.envelope else None,
+        error.code,
+        isinstance(error, ProtocolError),
+    )
 
 
 def _demand_message(reply: object, route: Route[C, Message]) -> None:

@@ -85,11 +85,14 @@ def decode_frame(frame: str | bytes | None, frame_bytes: int) -> Envelope:
 def _why_refused(frame: str, error: Exception) -> RoutingError:
     """The decoder stops at the first broken rule; what kind of rule is seen in the whole frame."""
     try:
-        value = _parse(frame)
+        return _rule_of_frames(_parse(frame), error)
     except RecursionError:
         return InvalidFrame("The frame is nested too deep.")
     except ValueError:
         return InvalidJson()
+
+
+def _rule_of_frames(value: Any, error: Exception) -> RoutingError:
     if not isinstance(value, dict):
         return InvalidFrame("A frame is an object with type, id and payload.")
     if isinstance(error, msgspec.ValidationError):

@@ -47,6 +47,7 @@ _NAMED = re.compile(r"(?:unknown|required) field `(?P<name>[^`]*)`")
 _RULES = (
     (r"matching regex '\\\\S'", "that is not blank"),
     (r"matching regex '\^\[A-Za-z0-9_\.:-\]\+\\\\Z'", "of the characters A-Z a-z 0-9 _ . : -"),
+    (r"Object missing", "The payload is missing the"),
     (r"Object", "The payload"),
     (r"`array`", "a list"),
 )
