@@ -49,6 +49,7 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         "chatrouting.agents.demo_tools.slow",
     )
     default_agent: str = "demo"
+    queue: str = "chatrouting"
     thinking: bool = True
     demo_commands: bool | None = None
     delta_milliseconds: Seconds = 40

@@ -6,7 +6,7 @@ never cleans up. `DATABASE_URL` and `REDIS_URL` from outside are honoured.
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -52,6 +52,22 @@ def _place(item: pytest.Item) -> str:
 
 def _rank(place: str) -> int:
     return next((rank for rank, name in enumerate(ORDER) if place.startswith(name)), len(ORDER))
+
+
+FIGURES = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def report(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Say a measured figure at the end of the run. No figure decides whether a test passes."""
+    return pytestconfig.stash.setdefault(FIGURES, []).append
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    for line in config.stash.get(FIGURES, []):
+        terminalreporter.write_line(f"measured: {line}")
 
 
 @pytest.fixture(scope="session")

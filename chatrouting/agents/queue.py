@@ -15,10 +15,11 @@ from anyio import CancelScope
 from django.conf import settings
 from streaq import Worker
 
+from chatrouting.conf import chat_settings
+
 logger = logging.getLogger(__name__)
 
 TASK = "execute"
-QUEUE_NAME = "chatrouting"
 IDLE_TIMEOUT = timedelta(seconds=5)
 WAITING = 10_000
 RECONNECT_SECONDS = 1.0
@@ -40,7 +41,7 @@ def streaq_worker(concurrency: int = 1) -> QueueWorker:
     """A streaQ worker on this project's queue: web processes enqueue with it, `run_agents` works with it."""
     return QueueWorker(
         redis_url=settings.REDIS_URL,
-        queue_name=QUEUE_NAME,
+        queue_name=chat_settings().queue,
         concurrency=concurrency,
         prefetch=1,
         serializer=_encode,

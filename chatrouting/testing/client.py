@@ -7,6 +7,7 @@ what fails says which frames came instead.
 import asyncio
 import itertools
 import json
+import uuid
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -31,7 +32,8 @@ class ProtocolClient:
         self.frames: list[Frame] = []
         self._socket = socket
         self._seconds = seconds
-        self._ids = itertools.count(1)
+        # No two sockets use the same id: for one user it would be the same message.
+        self._ids = (f"{uuid.uuid4().hex[:8]}-{number}" for number in itertools.count(1))
         self._taken = 0
         self._broken: AssertionError | None = None
         self._came = asyncio.Event()
@@ -119,19 +121,44 @@ class ProtocolClient:
         """Send exactly this."""
         await self._socket.send(frame)
 
+    async def send_text_bytes(self, text: bytes) -> None:
+        """Send a text frame with these bytes, also where they are no UTF-8."""
+        await self._socket.send(text, text=True)
+
     async def say(self, kind: str, id: str | None = None, **payload: Any) -> str:
         """Send a message. Returns its id, a fresh one where none is given."""
-        chosen = id or f"m{next(self._ids)}"
-        await self.send(json.dumps({"type": kind, "id": chosen, "payload": payload}))
+        chosen = id or next(self._ids)
+        frame = {"type": kind, "id": chosen, "payload": payload}
+        await self.send(json.dumps(frame, ensure_ascii=False))
         return chosen
 
     async def ask(self, kind: str, id: str | None = None, **payload: Any) -> Frame:
-        """Send a message and return the whole frame that answers it."""
-        return await self.reply(await self.say(kind, id, **payload))
+        """Send a message and return the whole frame that answers it, also where its id was used before."""
+        chosen = id or next(self._ids)
+        before = len(self.answers(chosen))
+        await self.say(kind, chosen, **payload)
+        await self._until(lambda: len(self.answers(chosen)) > before, f"an answer to {chosen!r}")
+        return self.answers(chosen)[before]
 
     async def ping(self) -> Frame:
         """One round trip: everything the server had sent before has arrived when this returns."""
         return await self.ask("ping")
+
+    async def answer_to(self, frame: str | bytes) -> Frame:
+        """Send exactly this and return the one frame that answers it, whatever its id.
+
+        A ping sent behind it is answered next, so the socket is still usable.
+        """
+        before = len(self.answers())
+        await self.send(frame)
+        await self.ping()
+        came = self.answers()[before:]
+        assert [each["type"] for each in came[1:]] == ["pong"], f"not one answer: {came}"
+        return came[0]
+
+    async def socket_ping(self) -> None:
+        """A ping of the WebSocket itself and its pong: no frame to the protocol."""
+        await (await self._socket.ping())
 
     # What is waited for.
 
@@ -146,9 +173,13 @@ class ProtocolClient:
         await self._until(lambda: bool(self.answers(id)), f"an answer to {id!r}")
         return self.answers(id)[-1]
 
-    def answers(self, id: str | None) -> list[Frame]:
-        """Every answer with this id so far."""
-        return [f for f in self.frames if kind_of(f) is Kind.ANSWER and f["id"] == id]
+    def answers(self, id: str | None = "") -> list[Frame]:
+        """Every answer with this id so far; every answer at all where none is given."""
+        return [
+            frame
+            for frame in self.frames
+            if kind_of(frame) is Kind.ANSWER and id in ("", frame["id"])
+        ]
 
     async def expect_event(self, kind: str, **payload: Any) -> Frame:
         """The next event of this type, with these values in its payload, or beside it.
@@ -181,6 +212,11 @@ class ProtocolClient:
         """Wait until this socket has seen the position `seq`."""
         await self._until(lambda: self.seq >= seq, f"seq {seq}")
         return self
+
+    async def closed(self) -> int | None:
+        """Wait for the end of the socket, announced or not. Returns its close code."""
+        await self._until(self._reader.done, "the close")
+        return self._socket.close_code
 
     async def expect_close(self, code: int, *, seconds: float | None = None) -> Frame:
         """Wait for the close, announced by `bye` with the same code. Returns the payload of `bye`."""

@@ -52,6 +52,7 @@ ERROR_FIELDS = (
     {"code", "message", "retryable", "trace_id"},
     {"retry_after_ms", "field", "received_type"},
 )
+RETRYABLE = {"busy", "rate_limited", "overloaded", "circuit_open", "handler_timeout", "internal"}
 
 
 def read_frame(text: str | bytes) -> Frame:
@@ -102,3 +103,17 @@ def _only(found: set[str], required: set[str], optional: set[str], frame: Frame)
     missing, unknown = required - found, found - required - optional
     assert not missing, f"{sorted(missing)} missing in {frame}"
     assert not unknown, f"{sorted(unknown)} unknown in {frame}"
+
+
+def assert_error(frame: Frame, id: str | None, code: str, **more: Any) -> None:
+    """The frame is this error, with these optional fields and no others; its texts are free."""
+    told = frame["payload"] if frame["type"] == "error" else {}
+    payload = {
+        "code": code,
+        "message": told.get("message"),
+        "retryable": code in RETRYABLE,
+        "trace_id": told.get("trace_id"),
+        **more,
+    }
+    assert frame == {"type": "error", "id": id, "payload": payload}, f"not {code} {more}: {frame}"
+    assert told["message"] and told["trace_id"], f"says nothing: {frame}"

@@ -98,19 +98,34 @@ class Web(Running):
             response = connection.getresponse()
             return response.status, response.read()
 
+    def counted(self, name: str, **labels: str) -> float:
+        """The value of a metric of this process; 0 where it was never counted."""
+        shown = ",".join(f'{key}="{value}"' for key, value in sorted(labels.items()))
+        series = f"{name}{{{shown}}} " if labels else f"{name} "
+        lines = self.get("/metrics")[1].decode().splitlines()
+        found = [line for line in lines if line.startswith(series)]
+        return float(found[0].removeprefix(series)) if found else 0
+
     async def open(
-        self, person: Person | None = None, *, since: tuple[str, int] | None = None
+        self,
+        person: Person | None = None,
+        *,
+        since: tuple[str, int] | None = None,
+        seconds: float = 10,
     ) -> ProtocolClient:
-        """A socket of this person, resuming after a position (epoch, seq) where one is given."""
+        """A socket of this person, resuming after a position (epoch, seq) where one is given.
+
+        `seconds` is the longest that any wait on it may take.
+        """
         url = at_position(self.url, epoch=since[0], seq=since[1]) if since else self.url
         cookie = person.cookie if person else ""
-        return await ProtocolClient.connect(url, cookie=cookie, origin=self.origin)
+        return await ProtocolClient.connect(url, cookie=cookie, origin=self.origin, seconds=seconds)
 
     async def connect(
-        self, person: Person, *, since: tuple[str, int] | None = None
+        self, person: Person, *, since: tuple[str, int] | None = None, seconds: float = 10
     ) -> ProtocolClient:
         """As `open`, and the welcome has come."""
-        return await (await self.open(person, since=since)).ready()
+        return await (await self.open(person, since=since, seconds=seconds)).ready()
 
     def is_ready(self) -> bool:
         """Whether it takes requests, Valkey and database included."""

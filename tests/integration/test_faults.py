@@ -1,0 +1,201 @@
+"""Processes that die, networks that drop, a Valkey that forgets: what the user sees all the same."""
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import redis
+from django.conf import settings
+
+from chatrouting.connections.models import Connection
+from chatrouting.database import in_database
+from chatrouting.datafolder import valkey_url
+from chatrouting.serving.valkey import EmbeddedValkey
+from chatrouting.testing.order import check_run
+from chatrouting.testing.people import make_person
+
+TAKEN_OVER_SECONDS = 10
+
+
+@pytest.fixture
+async def alice(services):
+    return await in_database(make_person, "alice")
+
+
+def ends(client, run_id):
+    return [e["payload"] for e in client.of_run(run_id) if e["type"] == "agent_completed"]
+
+
+async def eventually(condition, what, seconds=15):
+    async with asyncio.timeout(seconds):
+        while not await in_database(condition):
+            await asyncio.sleep(0.05)
+
+
+async def test_a_killed_worker_is_taken_over(system, alice):
+    """Row 51: another begins attempt 2 within 10 s, and the user sees one end."""
+    queue = {"CHATROUTING_QUEUE": "killed"}
+    web, first = system.web(**queue), system.worker(**queue)
+    async with await web.connect(alice, seconds=20) as a:
+        run_id = (await a.ask("user_message", content="/stream 1000 20"))["payload"]["run_id"]
+        await a.expect_event("agent_delta")
+        second = system.worker(**queue)
+        first.kill()
+        killed = time.monotonic()
+        await a.expect_event("agent_started", attempt=2)
+        took = time.monotonic() - killed
+        await a.ask("stop_agent", run_id=run_id)
+        check_run(await a.whole_run(run_id))
+        await a.ping()
+        assert [(end["outcome"], end["attempt"]) for end in ends(a, run_id)] == [("cancelled", 2)]
+    assert took < TAKEN_OVER_SECONDS
+    second.assert_no_traceback()
+
+
+async def test_a_run_whose_tool_had_started_is_not_repeated(system, alice):
+    """Row 51: its worker dies; the call is ended as interrupted, the run as lost, the text kept."""
+    queue = {"CHATROUTING_QUEUE": "lost"}
+    web, first = system.web(**queue), system.worker(**queue)
+    async with await web.connect(alice, seconds=20) as a:
+        run_id = (await a.ask("user_message", content="/slowtool 60"))["payload"]["run_id"]
+        await a.expect_event("tool_executing")
+        system.worker(**queue)
+        first.kill()
+        events = await a.whole_run(run_id)
+    check_run(events)
+    assert [e["type"] for e in events] == [
+        "agent_started",
+        "tool_executing",
+        "tool_completed",
+        "agent_error",
+        "agent_completed",
+    ]
+    (end,) = ends(a, run_id)
+    assert (end["outcome"], end["attempt"]) == ("lost", 1)
+
+
+async def test_a_stopped_worker_hands_its_run_over(system, alice):
+    """Row 70: SIGTERM cancels nothing; another worker goes on."""
+    queue = {"CHATROUTING_QUEUE": "handed"}
+    web, first = system.web(**queue), system.worker(**queue)
+    async with await web.connect(alice, seconds=20) as a:
+        run_id = (await a.ask("user_message", content="/stream 1000 20"))["payload"]["run_id"]
+        await a.expect_event("agent_delta")
+        system.worker(**queue)
+        assert await asyncio.to_thread(first.stop) == 0
+        await a.expect_event("agent_started", attempt=2)
+        await a.ask("stop_agent", run_id=run_id)
+        check_run(await a.whole_run(run_id))
+    first.assert_no_traceback()
+
+
+async def test_a_killed_web_process_leaves_no_connection(system, web, alice):
+    """Row 59: its rows are swept by another within 12 s."""
+    doomed = system.web()
+    client = await doomed.connect(alice)
+    connection_id = client.welcome["connection_id"]
+    rows = Connection.objects.filter(pk=connection_id)
+    assert await in_database(rows.exists)
+    async with await web.connect(alice):
+        doomed.kill()
+        await eventually(lambda: not rows.exists(), "the sweep")
+    await client.close()
+
+
+async def test_a_stopped_web_process_says_bye_and_cleans_up(system, alice):
+    """Row 70: `bye` 4200, the close, no row left, and the client resumes on another."""
+    leaving, staying = system.web(), system.web()
+    client = await leaving.connect(alice)
+    run_id = (await client.ask("user_message", content="/stream 60 20"))["payload"]["run_id"]
+    await client.expect_event("agent_delta")
+    leaving.process.send_signal(signal.SIGTERM)
+    bye = await client.expect_close(4200)
+    assert bye["reconnect"] == "resume"
+    assert leaving.process.wait(5) == 0
+    assert not await in_database(Connection.objects.filter(user_id=alice.user_id).exists)
+    async with await staying.connect(alice, since=(client.welcome["epoch"], client.seq)) as back:
+        await back.whole_run(run_id)
+        check_run(client.of_run(run_id) + back.of_run(run_id))
+
+
+async def test_a_cut_subscriber_loses_nothing(web, alice):
+    """Row 45: the layer's connections are killed again and again; the log heals every gap."""
+    valkey = redis.Redis.from_url(settings.REDIS_URL)
+    async with await web.connect(alice, seconds=30) as a:
+        run_id = (await a.ask("user_message", content="/stream 300 10"))["payload"]["run_id"]
+        while not ends(a, run_id):
+            await asyncio.to_thread(valkey.client_kill_filter, _type="pubsub")
+            pong = await a.ping()
+            if pong["payload"]["seq"] > a.seq:
+                break
+            await a.at(a.seq + 1)
+    since = (a.welcome["epoch"], a.seq)
+    valkey.close()
+    async with await web.connect(alice, since=since, seconds=30) as back:
+        await back.whole_run(run_id)
+        check_run(a.of_run(run_id) + back.of_run(run_id))
+
+
+@pytest.fixture
+def island(system, tmp_path):
+    """A Valkey of its own, with a web process and a worker on it."""
+    valkey = EmbeddedValkey(tmp_path)
+    valkey.start()
+    own = {"REDIS_URL": valkey_url(Path(tmp_path))}
+    system.worker(**own)
+    yield valkey, system.web(**own)
+    valkey.stop()
+
+
+async def reload_until_completed(web, alice, run_id):
+    """What a client does that was told `recovered: false`: ask how the run stands until it is over."""
+    async with await web.connect(alice, seconds=30) as back:
+        status = {}
+        async with asyncio.timeout(30):
+            while status.get("status") != "completed":
+                status = (await back.ask("run_status", run_id=run_id))["payload"]
+        page = (await back.ask("thread_history", thread_id=status["thread_id"]))["payload"]
+    return status, page["messages"][-1]
+
+
+async def test_a_valkey_that_is_flushed_costs_a_reload_and_nothing_else(island, alice):
+    """Row 53: 4203, a new epoch, `recovered: false`; the run ends with its whole text."""
+    valkey, web = island
+    client = redis.Redis(unix_socket_path=str(valkey.socket))
+    async with await web.connect(alice, seconds=30) as a:
+        run_id = (await a.ask("user_message", content="/stream 150 20"))["payload"]["run_id"]
+        await a.expect_event("agent_delta")
+        client.flushall()
+        await a.expect_close(4203)
+    client.close()
+    since = (a.welcome["epoch"], a.seq)
+    async with await web.connect(alice, since=since) as back:
+        assert back.welcome["recovered"] is False
+        assert back.welcome["epoch"] != since[0]
+    status, answer = await reload_until_completed(web, alice, run_id)
+    assert status["text"] == answer["content"]
+    assert answer["content"] == "".join(f"{number} " for number in range(1, 151))
+
+
+async def test_a_valkey_that_is_killed_and_comes_back_costs_a_reload(island, alice):
+    """Row 53: the processes go on without a restart; the run ends with its whole text."""
+    valkey, web = island
+    async with await web.connect(alice, seconds=30) as a:
+        run_id = (await a.ask("user_message", content="/stream 150 20"))["payload"]["run_id"]
+        await a.expect_event("agent_delta")
+        since = (a.welcome["epoch"], a.seq)
+        await asyncio.to_thread(_kill_and_restart, valkey)
+    async with await web.connect(alice, since=since, seconds=30) as back:
+        assert back.welcome["recovered"] is False
+    status, answer = await reload_until_completed(web, alice, run_id)
+    assert status["text"] == answer["content"]
+    assert answer["content"] == "".join(f"{number} " for number in range(1, 151))
+
+
+def _kill_and_restart(valkey):
+    assert valkey._server is not None
+    valkey._server.kill()
+    valkey._server.wait()
+    valkey.restart()

@@ -1,0 +1,161 @@
+"""`manage.py up` as a real process, with everything it starts."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from chatrouting.testing.system import free_port, wait_until
+
+START_SECONDS = 30
+
+
+class Up:
+    """One `up` with a folder and a port of its own."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder, self.port = folder, port
+        self.log = folder / f"up-{port}.log"
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("REDIS_URL", "DATABASE_URL", "SECRET_KEY")
+        }
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "up"],
+                cwd=settings.BASE_DIR, stdout=output, stderr=subprocess.STDOUT,
+                env={**clean, "DATA_DIR": str(folder), "PORT": str(port), "DEBUG": "1"},
+                start_new_session=True,
+            )  # fmt: skip
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def has_said(self, text: str, seconds: float = START_SECONDS) -> None:
+        wait_until(lambda: text in self.output, f"{text!r} in\n{self.output}", seconds)
+
+    def serves(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=2) as page:
+                return page.status == 200
+        except OSError:
+            return False
+
+    def children(self) -> dict[str, int]:
+        """Every process that has this folder in its environment or arguments, but `up` itself."""
+        found = {}
+        for path in Path("/proc").glob("[0-9]*"):
+            pid, command = int(path.name), self._command_of_ours(path)
+            if command and pid not in (self.process.pid, os.getpid()):
+                found[command] = pid
+        return found
+
+    def _command_of_ours(self, path: Path) -> str:
+        try:
+            command, environment = (path / "cmdline").read_bytes(), (path / "environ").read_bytes()
+        except OSError:
+            return ""
+        ours = str(self.folder).encode() in command + environment
+        return command.replace(b"\0", b" ").decode() if ours else ""
+
+    def child(self, part: str) -> int:
+        return next(pid for command, pid in self.children().items() if part in command)
+
+    def ended(self) -> None:
+        wait_until(lambda: not self.children(), "the end of all it started", 8)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Up]:
+    started = Up(folder, free_port())
+    try:
+        started.has_said("The chat is at")
+        wait_until(started.serves, "the site", START_SECONDS)
+        yield started
+    finally:
+        if started.process.poll() is None:
+            started.process.kill()
+        started.process.wait()
+        started.ended()
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One that the tests leave running."""
+    with running(tmp_path_factory.mktemp("up")) as started:
+        yield started
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_stops_everything_within_five_seconds(tmp_path, number):
+    with running(tmp_path) as up:
+        began = time.monotonic()
+        up.process.send_signal(number)
+        assert up.process.wait(10) == 0
+        assert time.monotonic() - began < 5
+        assert up.children() == {}
+        assert "Traceback" not in up.output, up.output
+
+
+def test_it_leaves_no_process_when_it_is_killed(tmp_path):
+    with running(tmp_path) as up:
+        assert len(up.children()) >= 3
+        up.process.kill()
+        up.ended()
+
+
+@pytest.mark.parametrize(("name", "command"), [("web", "run_web"), ("worker", "run_agents")])
+def test_a_child_that_dies_is_named_and_started_again(up, name, command):
+    before = up.child(command)
+    os.kill(before, signal.SIGKILL)
+    up.has_said(f"{name} ended by SIGKILL; it starts again in 0.5 s")
+    wait_until(lambda: command in str(up.children()) and up.child(command) != before, command, 10)
+    wait_until(up.serves, "the site again", START_SECONDS)
+
+
+def test_a_valkey_that_dies_is_started_again(up):
+    os.kill(up.child("valkey-server"), signal.SIGKILL)
+    up.has_said("valkey ended; it starts again")
+    wait_until(lambda: "valkey-server" in str(up.children()), "Valkey again")
+
+
+def test_it_says_how_to_sign_in(up):
+    assert f"The chat is at http://127.0.0.1:{up.port}/" in up.output
+    assert "Sign in as alice or bob" in up.output
+    assert re.search(r"password of all three is: demo", up.output)
+
+
+def test_a_second_one_on_the_folder_says_who_holds_it(up):
+    second = Up(up.folder, free_port())
+    assert second.process.wait(START_SECONDS) == 1
+    assert f"is in use by process {up.process.pid}" in second.output
+
+
+def test_a_second_one_beside_it_runs_in_another_folder(up, tmp_path_factory):
+    other = Up(tmp_path_factory.mktemp("other"), free_port())
+    try:
+        wait_until(other.serves, "the second site", START_SECONDS)
+        assert up.serves()
+    finally:
+        other.process.terminate()
+        other.process.wait(10)
+
+
+def test_a_port_that_is_taken_is_named(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        started = Up(tmp_path, taken.getsockname()[1])
+        assert started.process.wait(START_SECONDS) == 1
+    assert f"Port {started.port} is in use" in started.output
+    assert "Traceback" not in started.output
