@@ -4,4 +4,5 @@ from django.apps import AppConfig
 class AgentsConfig(AppConfig):
     name = "chatrouting.agents"
     label = "chatrouting_agents"
+    verbose_name = "Agents"
     default_auto_field = "django.db.models.BigAutoField"

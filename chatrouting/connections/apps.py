@@ -4,4 +4,5 @@ from django.apps import AppConfig
 class ConnectionsConfig(AppConfig):
     name = "chatrouting.connections"
     label = "chatrouting_connections"
+    verbose_name = "Connections"
     default_auto_field = "django.db.models.BigAutoField"

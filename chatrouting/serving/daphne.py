@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 NEVER = -1
 HANDSHAKE_SECONDS = 20
 REQUEST_SECONDS = 1.0
+LARGEST_MESSAGE = 1024 * 1024  # bytes; a larger one ends its socket
 
 
 class DaphneServer(Server):  # type: ignore[misc]  # because daphne has no types
@@ -29,6 +30,8 @@ class DaphneServer(Server):  # type: ignore[misc]  # because daphne has no types
             endpoints=[f"fd:fileno={listener.fileno()}"],
             websocket_timeout=NEVER,
             websocket_handshake_timeout=HANDSHAKE_SECONDS,
+            websocket_max_message_size=LARGEST_MESSAGE,
+            websocket_max_frame_size=LARGEST_MESSAGE,
             ping_interval=20,
             ping_timeout=30,
             verbosity=0,
@@ -36,7 +39,11 @@ class DaphneServer(Server):  # type: ignore[misc]  # because daphne has no types
         self._ports: list[Any] = []
 
     def listen_success(self, port: Any) -> None:
-        """Keep the port, to stop listening on it."""
+        """Keep the port, to stop listening on it.
+
+        A client whose frames cannot be taken is told so by a close code (1007, 1009), not cut off.
+        """
+        self.ws_factory.setProtocolOptions(failByDrop=False)
         self._ports.append(port)
 
     def kill_all_applications(self) -> Any:

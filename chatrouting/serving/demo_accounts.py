@@ -21,4 +21,4 @@ def make_demo_accounts() -> bool:
 def open_demo_accounts() -> list[str]:
     """The demo accounts that can still sign in with the password everybody knows."""
     found = get_user_model().objects.filter(username__in=(*PEOPLE, OPERATOR), is_active=True)
-    return [user.get_username() for user in found if user.check_password(PASSWORD)]
+    return sorted(user.get_username() for user in found if user.check_password(PASSWORD))

@@ -95,10 +95,8 @@ class EmbeddedValkey:
     def stop(self) -> None:
         """End the server, at the latest after `STOP_SECONDS`, and give the folder up."""
         self._end(self._server, STOP_SECONDS)
-        if self._guard and self._guard.stdin:
-            self._end(self._guard, 0)
-            self._guard.stdin.close()
-        self._server = self._guard = None
+        self._server = None
+        self._dismiss_guard()
         self._lock.release()
 
     def __enter__(self) -> "EmbeddedValkey":
@@ -124,7 +122,7 @@ class EmbeddedValkey:
                 pass_fds=(lock,),
                 start_new_session=True,
             )
-        self._end(self._guard, 0)
+        self._dismiss_guard()
         self._guard = subprocess.Popen(  # noqa: S603 - reason: a fixed script and a process id
             ["/bin/sh", "-c", GUARD, "valkey-guard", str(self._server.pid)],
             stdin=subprocess.PIPE,
@@ -132,6 +130,12 @@ class EmbeddedValkey:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+    def _dismiss_guard(self) -> None:
+        self._end(self._guard, 0)
+        if self._guard and self._guard.stdin:
+            self._guard.stdin.close()
+        self._guard = None
 
     def _command(self) -> list[str]:
         options = {

@@ -1,0 +1,34 @@
+"""Accounts and groups: Django's own pages for them, in unfold's forms."""
+
+from typing import ClassVar
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.models import Group, User
+from unfold.admin import ModelAdmin
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from chatrouting.console.readonly import SearchById
+
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+
+@admin.register(User)
+class UserAdmin(SearchById, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # because unfold has no types
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    actions = None
+    list_per_page = 50
+    show_full_result_count = False
+    list_display = ("username", "email", "is_active", "is_staff", "last_login", "date_joined")
+    search_help_text = "Search by name, e-mail address or id"
+    id_fields: ClassVar = {int: ("id",)}
+
+
+@admin.register(Group)
+class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]  # because unfold has no types
+    actions = None
+    list_per_page = 50

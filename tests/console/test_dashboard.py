@@ -1,0 +1,137 @@
+"""The first page: figures that are true, for those who may see them."""
+
+import re
+from datetime import timedelta
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from chatrouting.agents.models import Run
+from chatrouting.testing.people import make_person
+from tests.console.samples import (
+    client_of,
+    make_connection,
+    make_process,
+    make_run,
+    operator,
+    superuser,
+)
+
+CARD = re.compile(r'console-value">(\d+)</span>\s*<span class="console-label">([^<]+)<')
+
+
+def figures(client, path="/admin/figures/"):
+    """The cards: label to number."""
+    response = client.get(path)
+    assert response.status_code == 200
+    return {label: int(number) for number, label in CARD.findall(response.content.decode())}
+
+
+def test_a_connection_more_is_one_more_and_a_person_with_two_is_one_online():
+    client, person, process = superuser(), make_person(), make_process()
+    before = figures(client)
+
+    for _ in range(2):
+        make_connection(person, process)
+
+    after = figures(client)
+    assert after["Connected now"] == before["Connected now"] + 2
+    assert after["People online"] == before["People online"] + 1
+
+
+def test_a_dead_process_and_its_connections_are_not_counted():
+    """Row 59."""
+    client = superuser()
+    before = figures(client)
+
+    make_connection(make_person(), make_process(seen_seconds_ago=60))
+
+    assert figures(client) == before
+
+
+def test_runs_are_counted_by_where_they_stand():
+    client = superuser()
+    before = figures(client)
+
+    made = [make_run(make_person(), status=each, outcome="") for each in ("running", "queued")]
+
+    after = figures(client)
+    assert after["Runs running"] == before["Runs running"] + 1
+    assert after["Runs queued"] == before["Runs queued"] + 1
+    Run.objects.filter(pk__in=[run.pk for run in made]).delete()  # a worker would take them up
+
+
+def test_runs_of_the_last_hour_are_counted_by_outcome():
+    client = superuser()
+    before = figures(client)
+
+    make_run(make_person(), outcome="timeout")
+    old = make_run(make_person(), outcome="timeout")
+    Run.objects.filter(pk=old.pk).update(finished_at=timezone.now() - timedelta(minutes=61))
+
+    assert figures(client)["Timeout"] == before["Timeout"] + 1
+
+
+def test_the_first_page_shows_the_same_figures_and_asks_for_them_again():
+    client = superuser()
+    html = client.get("/admin/").content.decode()
+
+    assert figures(client, "/admin/").keys() == figures(client).keys()
+    assert 'hx-get="/admin/figures/" hx-trigger="every 3s' in html
+
+
+def test_staff_see_the_figures_of_what_they_may_view_only():
+    """Row 82."""
+    run = make_run(make_person())
+
+    html = operator("connections.Connection").get("/admin/figures/").content.decode()
+
+    assert "Connected now" in html
+    assert "Runs running" not in html
+    assert str(run.pk) not in html
+
+
+def test_staff_without_any_permission_see_no_figure():
+    """Row 82."""
+    assert figures(operator()) == {}
+
+
+def test_who_is_no_longer_staff_gets_no_figures_and_is_made_to_sign_in():
+    """Row 82."""
+    response = client_of(make_person()).get("/admin/figures/")
+
+    assert (response.status_code, response.content) == (403, b"")
+    assert response.headers["HX-Refresh"] == "true"
+
+
+def test_the_figures_cost_the_same_however_much_there_is():
+    client = superuser()
+    with CaptureQueriesContext(connection) as few:
+        figures(client)
+    for _ in range(5):
+        make_connection(make_person())
+        make_run(make_person())
+    with CaptureQueriesContext(connection) as many:
+        figures(client)
+
+    assert len(few) == len(many)
+
+
+def test_the_console_allows_no_inline_script_no_style_element_and_no_other_place():
+    for path in ("/admin/", "/admin/login/", "/admin/auth/user/"):
+        client = superuser() if "login" not in path else client_of(make_person())
+        policy = client.get(path).headers["Content-Security-Policy"].split("; ")
+
+        assert "script-src 'self' 'unsafe-eval'" in policy
+        assert "style-src 'self'" in policy
+        assert "style-src-attr 'unsafe-inline'" in policy
+        assert "default-src 'none'" in policy
+        assert not [part for part in policy if "http" in part or "*" in part]
+
+
+def test_nothing_is_written_into_the_page_that_the_policy_would_stop():
+    html = superuser().get("/admin/").content.decode()
+
+    assert "<style" not in html
+    assert html.count("<script") == html.count("<script src=")
