@@ -64,6 +64,8 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     # What a process may use.
     handler_seconds: Seconds = 5
+    session_check_seconds: Seconds = 60
+    connections_per_process: Count = 10_000
     database_threads: Count = 8
     database_waiting: Count = 1_000
     database_seconds: Seconds = 20

@@ -6,3 +6,8 @@ class ConnectionsConfig(AppConfig):
     label = "chatrouting_connections"
     verbose_name = "Connections"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from chatrouting.connections import revocation
+
+        revocation.watch()

@@ -3,10 +3,9 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Coroutine, Mapping
 from enum import Enum, auto
 from typing import Any, ClassVar
-from urllib.parse import parse_qs
 
 from asgiref.typing import WebSocketAcceptEvent, WebSocketCloseEvent, WebSocketSendEvent
 from channels.exceptions import StopConsumer
@@ -19,23 +18,30 @@ from chatrouting.chat.context import Context
 from chatrouting.conf import chat_settings
 from chatrouting.connections.inbox import Inbox
 from chatrouting.connections.live import live_connections
-from chatrouting.connections.messages import Limits, Welcome
 from chatrouting.connections.models import Connection
 from chatrouting.connections.registry import Seen
-from chatrouting.connections.sessions import SignedIn, signed_in
+from chatrouting.connections.sessions import SignedIn, revoked, signed_in
+from chatrouting.connections.welcome import asked_position, welcome
 from chatrouting.database import in_database
-from chatrouting.stream.delivery import Delivery, ForeignEvent, Position, PositionLost
-from chatrouting.stream.doorbell import DELIVER, channel_layer, rung, user_group
+from chatrouting.stream.delivery import Delivery, ForeignEvent, PositionLost
+from chatrouting.stream.doorbell import (
+    CHECK,
+    DELIVER,
+    DISMISS,
+    channel_layer,
+    dismissal_in,
+    rung,
+    user_group,
+)
 from chatrouting.stream.publishing import event_log
 from routing_core.closing import CloseCode, bye
 from routing_core.dispatch import Answer, Dispatcher, Incoming
-from routing_core.envelope import encode_signal, timestamp
+from routing_core.envelope import encode_signal
 from routing_core.errors import Overloaded
 from routing_core.limits import ErrorBudget
 
 logger = logging.getLogger(__name__)
 
-PROTOCOL = 1
 CLEAN_UP_SECONDS = 8.0
 
 
@@ -52,7 +58,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
     """Brings frames to the dispatcher and a user's events to the socket."""
 
     # Types of layer messages this consumer takes; a layer message never passes for a client's frame.
-    from_layer: ClassVar[frozenset[str]] = frozenset({DELIVER})
+    from_layer: ClassVar[frozenset[str]] = frozenset({DELIVER, DISMISS, CHECK})
 
     def __init__(self, *, dispatcher: Dispatcher[Context]) -> None:
         super().__init__()
@@ -63,7 +69,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
         self.inbox = Inbox(self._answer, conf.in_flight)
         self.errors = ErrorBudget(conf.protocol_errors_per_minute)
         self.watch: asyncio.TimerHandle | None = None
-        self.ending: asyncio.Task[None] | None = None
+        self.duties: set[asyncio.Task[None]] = set()
         self.heard_at = 0.0
         self.close_code = 1006
 
@@ -99,10 +105,16 @@ class ChatConsumer(AsyncWebsocketConsumer):
         self.delivery = Delivery(found.person.id, event_log(), self._send)
         recovered = await self.delivery.open(asked_position(self.scope["query_string"]))
         await self._accept()
+        refused = live_connections().refusal()
+        if refused is not None:
+            await self.end(refused)
+            return
         await live_connections().add(self)
+        if self.state is State.CLOSED:  # the process began to drain in the meantime
+            return
         self.state = State.LIVE
         self._watch()
-        await self._send(encode_signal(self._welcome(recovered)))
+        await self._send(encode_signal(welcome(self.context, self.delivery, recovered)))
         await self._delivering(self.delivery.replay())
 
     async def websocket_receive(self, message: Any) -> None:
@@ -131,11 +143,30 @@ class ChatConsumer(AsyncWebsocketConsumer):
         if self.state is State.LIVE:
             await self._delivering(self.delivery.deliver(rung(message)))
 
+    async def socket_dismiss(self, message: dict[str, Any]) -> None:
+        """Some of this user's sockets are to close; perhaps this one."""
+        dismissal = dismissal_in(message)
+        if dismissal.names(self.context.session_digest, self.context.connection_id):
+            await self.end(CloseCode(dismissal.code))
+
+    async def session_check(self, message: dict[str, Any]) -> None:
+        """Something was done to this user's account. Looking must not hold up deliveries."""
+        self._begin(self.check())
+
+    async def check(self) -> None:
+        """Close the socket where its session is no longer good."""
+        headers = dict(self.scope["headers"])
+        code = await in_database(revoked, headers, self.context.user.id)
+        if code is not None:
+            await self.end(code)
+
     steps: ClassVar[Mapping[str, Any]] = {
         "websocket.connect": websocket_connect,
         "websocket.receive": websocket_receive,
         "websocket.disconnect": websocket_disconnect,
         DELIVER: event_deliver,
+        DISMISS: socket_dismiss,
+        CHECK: session_check,
     }
 
     @property
@@ -169,21 +200,6 @@ class ChatConsumer(AsyncWebsocketConsumer):
         self.row.user_agent = headers.get(b"user-agent", b"").decode("latin1")[:300]
         self.row.opened_at = self.row.seen_at = timezone.now()
         self.context = Context(found.person, str(self.row.pk), found.digest)
-
-    def _welcome(self, recovered: bool | None) -> Welcome:
-        conf = chat_settings()
-        limits = {name: getattr(conf, name) for name in Limits.__struct_fields__}
-        return Welcome(
-            protocol=PROTOCOL,
-            connection_id=str(self.row.pk),
-            user_id=self.context.user.id,
-            epoch=self.delivery.cursor.epoch,
-            seq=self.delivery.top,
-            recovered=recovered,
-            heartbeat_seconds=conf.heartbeat_seconds,
-            limits=Limits(**limits),
-            server_time=timestamp(timezone.now()),
-        )
 
     async def _accept(self) -> None:
         accept = WebSocketAcceptEvent(type="websocket.accept", subprotocol=None, headers=[])
@@ -238,7 +254,17 @@ class ChatConsumer(AsyncWebsocketConsumer):
         if silence > 0:
             self.watch = asyncio.get_running_loop().call_later(silence, self._watch)
         else:
-            self.ending = asyncio.create_task(self.end(CloseCode.NO_HEARTBEAT))
+            self._begin(self.end(CloseCode.NO_HEARTBEAT))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do this beside the deliveries. What it raises is seen in the clean-up."""
+        duty = asyncio.create_task(work)
+        self.duties.add(duty)
+        duty.add_done_callback(self._finished)
+
+    def _finished(self, duty: asyncio.Task[None]) -> None:
+        if duty.cancelled() or duty.exception() is None:
+            self.duties.discard(duty)
 
     async def _fail(self) -> None:
         try:
@@ -254,14 +280,12 @@ class ChatConsumer(AsyncWebsocketConsumer):
             self.watch.cancel()
         if not hasattr(self, "context"):
             return
-        counters.connections_closed.labels(int(self.close_code)).inc()
         await self._let_go(live_connections().remove(self))
         await self._let_go(
             self.channel_layer.group_discard(user_group(self.context.user.id), self.channel_name)
         )
         await self.inbox.close(CLEAN_UP_SECONDS)
-        if self.ending is not None:
-            await self._let_go(self.ending)
+        await self._let_go(asyncio.gather(*self.duties))
 
     async def _let_go(self, work: Awaitable[Any]) -> None:
         try:
@@ -269,16 +293,6 @@ class ChatConsumer(AsyncWebsocketConsumer):
                 await work
         except Exception:  # an edge: one part of the clean-up that fails must not keep the next
             logger.exception("connection %s was not cleaned up whole", self.row.pk)
-
-
-def asked_position(query_string: bytes) -> Position | None:
-    """The position a client says it has seen; None where it asks for none."""
-    query = parse_qs(query_string.decode("latin1"), keep_blank_values=True)
-    if "epoch" not in query and "seq" not in query:
-        return None
-    epoch, seq = query.get("epoch", [""])[0], query.get("seq", [""])[0]
-    usable = epoch and seq.isascii() and seq.isdigit() and len(seq) <= 15
-    return Position(epoch, int(seq)) if usable else Position("", 0)
 
 
 def _now() -> float:

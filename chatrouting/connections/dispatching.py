@@ -49,7 +49,8 @@ def report(error: Exception, trace_id: str, envelope: Envelope | None) -> None:
     if not isinstance(error, RoutingError) or error.__cause__ is not None:
         logger.error("trace %s: message %r failed", trace_id, kind, exc_info=error)
     else:
-        logger.info("trace %s: message %r refused as %s: %s", trace_id, kind, error.code, error)
+        text = str(error)  # may quote the client, so it is shown as one line
+        logger.info("trace %s: message %r refused as %s: %r", trace_id, kind, error.code, text)
 
 
 def chat_dispatcher() -> Dispatcher[Context]:

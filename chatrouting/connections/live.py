@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import logging
+import random
 from typing import Protocol
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from chatrouting.conf import chat_settings
 from chatrouting.connections import registry
 from chatrouting.connections.models import Connection
 from chatrouting.database import in_database
+from chatrouting.stream.doorbell import Dismissal, ring_dismissal
 from routing_core.closing import CloseCode
 
 logger = logging.getLogger(__name__)
@@ -31,8 +33,17 @@ class LiveConnection(Protocol):
         """What it did last."""
         ...
 
+    @property
+    def close_code(self) -> int:
+        """Why it ended, once it has."""
+        ...
+
     async def end(self, code: CloseCode) -> None:
         """Say bye and close it."""
+        ...
+
+    async def check(self) -> None:
+        """Close it where its session is no longer good."""
         ...
 
 
@@ -45,11 +56,19 @@ class LiveConnections:
         self._told: dict[UUID, registry.Seen] = {}
         self._process: asyncio.Task[UUID] | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._checker: asyncio.Task[None] | None = None
         self._empty = asyncio.Event()
         self._empty.set()
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def refusal(self) -> CloseCode | None:
+        """Why this process takes no further socket; None where it does."""
+        if self.draining:
+            return CloseCode.DRAINING
+        full = len(self) >= chat_settings().connections_per_process
+        return CloseCode.OVER_CAPACITY if full else None
 
     async def add(self, connection: LiveConnection) -> None:
         """Take a socket in; its row is written when this returns."""
@@ -58,7 +77,10 @@ class LiveConnections:
         counters.connections_opened.inc()
         counters.connections_active.inc()
         connection.row.process_id = await self._process_id()
-        await in_database(registry.open_connection, connection.row)
+        over = await in_database(registry.open_connection, _row(connection))
+        if over:
+            dismissal = Dismissal(CloseCode.REPLACED, connection_ids=tuple(over))
+            await ring_dismissal(str(connection.row.user_id), dismissal)
 
     async def remove(self, connection: LiveConnection) -> None:
         """Let a socket go. Does nothing where it was never taken in, or is gone already."""
@@ -66,6 +88,7 @@ class LiveConnections:
             return
         self._told.pop(connection.row.pk, None)
         counters.connections_active.dec()
+        counters.connections_closed.labels(int(connection.close_code)).inc()
         if not self._open:
             self._empty.set()
         await in_database(registry.close_connection, connection.row.pk)
@@ -77,7 +100,7 @@ class LiveConnections:
         pause = seconds / max(len(leaving), 1)
         async with asyncio.TaskGroup() as farewells:
             for connection in leaving:
-                farewells.create_task(connection.end(CloseCode.DRAINING))
+                farewells.create_task(_dismiss(connection))
                 await asyncio.sleep(pause)
         try:
             async with asyncio.timeout(DRAIN_GRACE_SECONDS):
@@ -93,6 +116,7 @@ class LiveConnections:
         process_id = await asyncio.shield(self._process)
         if self._keeper is None or self._keeper.done():
             self._keeper = asyncio.create_task(self._keep(process_id), name="connection registry")
+            self._checker = asyncio.create_task(self._check_all(), name="session sweep")
         return process_id
 
     async def _keep(self, process_id: UUID) -> None:
@@ -112,18 +136,43 @@ class LiveConnections:
         self._told = now
         await in_database(registry.sweep_dead)
 
+    async def _check_all(self) -> None:
+        """Look at every session now and then, for what nobody told of. Ends on drain."""
+        while True:
+            seconds = chat_settings().session_check_seconds
+            await asyncio.sleep(seconds * random.uniform(0.8, 1))  # noqa: S311 - reason: only spreads load
+            for connection in list(self._open.values()):
+                try:
+                    await connection.check()
+                except Exception:  # an edge: a database that is away must not end the sweep
+                    logger.exception("session of %s could not be checked", connection.row.pk)
+
     async def _register_again(self, process_id: UUID) -> None:
         """Others took this process for dead, as after a long pause: its sockets are told anew."""
         logger.warning("this process was swept; it registers again")
-        rows = [connection.row for connection in self._open.values()]
+        rows = [_row(connection) for connection in self._open.values()]
         await in_database(registry.restore_process, process_id, rows)
 
     async def _end_process(self) -> None:
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
+        duties = [task for task in (self._keeper, self._checker) if task is not None]
+        for task in duties:
+            task.cancel()
+        await asyncio.gather(*duties, return_exceptions=True)
         if self._process is not None:
             await in_database(registry.end_process, await self._process)
+
+
+async def _dismiss(connection: LiveConnection) -> None:
+    try:
+        await connection.end(CloseCode.DRAINING)
+    except Exception:  # an edge: one socket that cannot be told must not keep the others
+        logger.warning("connection %s could not be told", connection.row.pk, exc_info=True)
+
+
+def _row(connection: LiveConnection) -> Connection:
+    """The row with what the socket did last."""
+    connection.row.seen_at, connection.row.position = connection.seen.at, connection.seen.position
+    return connection.row
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """Who is connected, as the operator sees it."""
 
 import uuid
+from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -39,6 +40,9 @@ class Connection(models.Model):
     opened_at = models.DateTimeField(db_index=True)
     seen_at = models.DateTimeField()
     position = models.BigIntegerField(default=0)
+
+    class Meta:
+        permissions: ClassVar = [("disconnect", "Can disconnect sockets")]
 
     def __str__(self) -> str:
         return str(self.id)

@@ -55,7 +55,8 @@ def _secure(scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> bool:
     trusted: tuple[str, str] | None = getattr(settings, "SECURE_PROXY_SSL_HEADER", None)
     if trusted:
         name = trusted[0].removeprefix("HTTP_").replace("_", "-").lower().encode()
-        return headers.get(name, b"").decode("latin1").split(",")[0].strip() == trusted[1]
+        if name in headers:
+            return headers[name].decode("latin1").split(",")[0].strip() == trusted[1]
     return scope.get("scheme") in ("wss", "https")
 
 
@@ -76,10 +77,11 @@ def _parts(origin: str) -> tuple[str, str, int] | None:
 
 
 def _trusts(trusted: str, origin: str) -> bool:
-    """As `CSRF_TRUSTED_ORIGINS` is read by Django: exact, or with `*.` before the domain."""
+    """As Django reads `CSRF_TRUSTED_ORIGINS`: exact, or with `*.` for the domain and all below it."""
     if "*" not in trusted:
         return _same(trusted, origin)
     pattern, given = _parts(trusted.replace("*.", "", 1)), _parts(origin)
     if pattern is None or given is None:
         return False
-    return (pattern[0], pattern[2]) == (given[0], given[2]) and given[1].endswith(f".{pattern[1]}")
+    below = f".{given[1]}".endswith(f".{pattern[1]}")
+    return below and (pattern[0], pattern[2]) == (given[0], given[2])

@@ -18,14 +18,6 @@ BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
-    """Who is at the other end, as the server saw it."""
-
-    address: str | None
-    user_agent: str
-
-
-@dataclass(frozen=True, slots=True)
 class Seen:
     """When a socket last sent something, and the seq it was last sent."""
 
@@ -58,9 +50,17 @@ def end_process(process_id: UUID) -> None:
     Process.objects.filter(pk=process_id).delete()
 
 
-def open_connection(connection: Connection) -> None:
-    """Write the row of a socket that was just opened."""
+def open_connection(connection: Connection) -> list[str]:
+    """Write the row of a socket that was just opened.
+
+    Returns the ids of the user's oldest sockets that are over the limit, in whatever process they are.
+    """
     connection.save(force_insert=True)
+    mine = Connection.objects.filter(
+        user_id=connection.user_id, process__seen_at__gte=alive_since()
+    )
+    newest = mine.order_by("-opened_at", "-id").values_list("id", flat=True)
+    return [str(over) for over in newest[chat_settings().connections_per_user :]]
 
 
 def close_connection(connection_id: UUID) -> None:

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
 from typing import Any
 
@@ -12,9 +11,11 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import ValidationError
+from django.http.cookie import parse_cookie
 from django.utils.crypto import constant_time_compare
 
 from chatrouting.threads.rules import Person
+from routing_core.closing import CloseCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +35,32 @@ def signed_in(headers: Mapping[bytes, bytes]) -> SignedIn | None:
     user = _user(session)
     if user is None or not user.is_active or not _vouches(session, user):
         return None
-    digest = hashlib.sha256(key.encode()).hexdigest()
-    return SignedIn(Person(str(user.pk), user.get_username()), digest)
+    return SignedIn(Person(str(user.pk), user.get_username()), session_digest(key))
+
+
+def session_digest(key: str) -> str:
+    """What stands for a session where its key must not be shown."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def revoked(headers: Mapping[bytes, bytes], user_id: str) -> CloseCode | None:
+    """With which code a socket that was opened with these headers must close; None where it may stay."""
+    found = signed_in(headers)
+    if found is not None and found.person.id == user_id:
+        return None
+    users = get_user_model()._default_manager
+    disabled = users.filter(pk=user_id, is_active=False).exists()
+    return CloseCode.ACCOUNT_DISABLED if disabled else CloseCode.NO_SESSION
 
 
 def _session_key(headers: Mapping[bytes, bytes]) -> str | None:
-    cookies: SimpleCookie = SimpleCookie()
-    try:
-        cookies.load(headers.get(b"cookie", b"").decode("latin1"))
-    except CookieError:
-        return None
-    found = cookies.get(settings.SESSION_COOKIE_NAME)
-    return found.value if found and found.value else None
+    """Read as Django's pages read it: an odd cookie of another application hides none of ours.
+
+    A quoted cookie may hold any character; of those that cannot be printed PostgreSQL refuses NUL.
+    """
+    cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin1"))
+    key = cookies.get(settings.SESSION_COOKIE_NAME, "")
+    return key if key and key.isprintable() else None
 
 
 def _user(session: SessionBase) -> AbstractBaseUser | None:

@@ -7,6 +7,7 @@ method of the consumer, so no text of a client ever becomes one.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from channels.layers import BaseChannelLayer, get_channel_layer
@@ -18,6 +19,8 @@ from chatrouting.stream.log import Record
 logger = logging.getLogger(__name__)
 
 DELIVER = "event.deliver"
+DISMISS = "socket.dismiss"
+CHECK = "session.check"
 STOP = "run.stop"
 WORKERS = "workers"
 RETRY_SECONDS = 1.0
@@ -60,6 +63,42 @@ def _message(record: Record) -> dict[str, Any]:
 def rung(message: dict[str, Any]) -> Record:
     """The record that a layer message tells of."""
     return Record(message["owner"], message["epoch"], message["seq"], message["body"])
+
+
+@dataclass(frozen=True, slots=True)
+class Dismissal:
+    """Which sockets of a user are to be closed, and with which code: all, unless they are named."""
+
+    code: int
+    session_digest: str = ""
+    connection_ids: tuple[str, ...] = ()
+
+    def names(self, session_digest: str, connection_id: str) -> bool:
+        """Whether this socket is meant."""
+        session = self.session_digest in ("", session_digest)
+        return session and (not self.connection_ids or connection_id in self.connection_ids)
+
+
+async def ring_dismissal(user_id: str, dismissal: Dismissal) -> None:
+    """Close sockets of this user, in whatever process they are. Raises what the layer's backend raises."""
+    message = {
+        "type": DISMISS,
+        "code": dismissal.code,
+        "session_digest": dismissal.session_digest,
+        "connection_ids": list(dismissal.connection_ids),
+    }
+    await channel_layer().group_send(user_group(user_id), message)
+
+
+def dismissal_in(message: dict[str, Any]) -> Dismissal:
+    """The dismissal that a layer message tells of."""
+    ids = tuple(message["connection_ids"])
+    return Dismissal(message["code"], message["session_digest"], ids)
+
+
+async def ring_check(user_id: str) -> None:
+    """Let every socket of this user look at its session anew. Raises what the layer's backend raises."""
+    await channel_layer().group_send(user_group(user_id), {"type": CHECK})
 
 
 async def ring_stop(run_id: str) -> None:

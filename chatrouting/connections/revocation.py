@@ -1,0 +1,74 @@
+"""A session that ends closes its sockets: told at once by whatever ended it, found by a sweep at the latest.
+
+Logout and deletion of a session name the session; a change to the account makes every socket of the
+person look at its session anew.
+"""
+
+import functools
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.contrib.auth import SESSION_KEY, get_user_model
+from django.contrib.auth.signals import user_logged_out
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.db.models.signals import post_delete, post_save
+from django.http import HttpRequest
+
+from chatrouting.connections.sessions import session_digest
+from chatrouting.stream.doorbell import Dismissal, ring_check, ring_dismissal
+from routing_core.closing import CloseCode
+
+logger = logging.getLogger(__name__)
+
+# Written at every sign-in; says nothing about who may stay.
+HARMLESS = frozenset({"last_login"})
+
+
+def watch() -> None:
+    """Begin to listen for what ends sessions."""
+    user_logged_out.connect(_logged_out, dispatch_uid="chatrouting.revocation")
+    post_delete.connect(_session_deleted, Session, dispatch_uid="chatrouting.revocation")
+    post_save.connect(_account_saved, get_user_model(), dispatch_uid="chatrouting.revocation")
+    post_delete.connect(_account_deleted, get_user_model(), dispatch_uid="chatrouting.revocation")
+
+
+def _logged_out(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:
+    key = request.session.session_key
+    if user is not None and key:
+        _dismiss_session(str(user.pk), key)
+
+
+def _session_deleted(sender: Any, instance: Session, **kwargs: Any) -> None:
+    user_id = instance.get_decoded().get(SESSION_KEY)
+    if user_id is not None:
+        _dismiss_session(str(user_id), instance.session_key)
+
+
+def _account_saved(sender: Any, instance: Any, created: bool, **kwargs: Any) -> None:
+    fields = kwargs.get("update_fields")
+    if not created and (fields is None or not HARMLESS.issuperset(fields)):
+        _tell(functools.partial(ring_check, str(instance.pk)))
+
+
+def _account_deleted(sender: Any, instance: Any, **kwargs: Any) -> None:
+    _tell(functools.partial(ring_check, str(instance.pk)))
+
+
+def _dismiss_session(user_id: str, key: str) -> None:
+    dismissal = Dismissal(CloseCode.NO_SESSION, session_digest=session_digest(key))
+    _tell(functools.partial(ring_dismissal, user_id, dismissal))
+
+
+def _tell(ring: Callable[[], Awaitable[None]]) -> None:
+    """Once the change is committed. What cannot be told now, the sweep finds."""
+    transaction.on_commit(functools.partial(_run, ring))
+
+
+def _run(ring: Callable[[], Awaitable[None]]) -> None:
+    try:
+        async_to_sync(ring)()
+    except Exception:  # an edge: signing out must work also where nobody can be told
+        logger.exception("the sockets of an ended session were not told; the sweep will find them")
