@@ -3,12 +3,14 @@
 import uuid
 from typing import ClassVar
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from chatrouting.connections.models import Connection
 from chatrouting.console.browsers import browser_name
+from chatrouting.console.disconnecting import disconnect
 from chatrouting.console.living import connections_alive
 from chatrouting.console.readonly import ReadOnlyAdmin
 
@@ -21,6 +23,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
     search_help_text = "Search by user name, address, or the id of a user or connection"
     id_fields: ClassVar = {uuid.UUID: ("id", "process_id"), int: ("user_id",)}
     ordering = ("-opened_at",)
+    actions = ("disconnect_these", "disconnect_their_people")
     fields = (
         "id",
         "user",
@@ -35,6 +38,27 @@ class ConnectionAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
         return connections_alive()
+
+    def has_disconnect_permission(self, request: HttpRequest) -> bool:
+        """Asked by the admin before it offers the actions below."""
+        return request.user.has_perm("chatrouting_connections.disconnect")
+
+    @admin.action(description="Disconnect", permissions=["disconnect"])
+    def disconnect_these(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
+        self._disconnect(request, queryset)
+
+    @admin.action(description="Disconnect all of these people", permissions=["disconnect"])
+    def disconnect_their_people(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
+        people = set(queryset.values_list("user_id", flat=True))
+        self._disconnect(request, connections_alive().filter(user_id__in=people))
+
+    def _disconnect(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
+        """Every act stands in the admin's log, also where the rows are gone soon after."""
+        LogEntry.objects.log_actions(
+            str(request.user.pk), queryset, CHANGE, change_message="Disconnected."
+        )
+        count = disconnect(queryset, request.user.get_username())
+        self.message_user(request, f"{count} disconnected.", messages.SUCCESS)
 
     @admin.display(description="since", ordering="opened_at")
     def since(self, connection: Connection) -> object:

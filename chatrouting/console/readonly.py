@@ -56,7 +56,7 @@ class _ReadOnly:
 class ReadOnlyAdmin(_ReadOnly, SearchById, ModelAdmin):  # type: ignore[misc]  # because unfold has no types
     """A list, and its rows one by one, for who may view them."""
 
-    actions = None
+    actions: tuple[str, ...] | None = None
     list_per_page = 50
     show_full_result_count = False
     list_fullwidth = True

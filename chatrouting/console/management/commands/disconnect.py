@@ -1,0 +1,27 @@
+"""`manage.py disconnect`: close sockets, by person or one by one."""
+
+import uuid
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from chatrouting.console.disconnecting import disconnect
+from chatrouting.console.living import connections_alive
+
+
+class Command(BaseCommand):
+    help = "Close open sockets with code 4004; their pages do not come back by themselves."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        which = parser.add_mutually_exclusive_group(required=True)
+        which.add_argument("--user", help="all sockets of the person with this name")
+        which.add_argument("--connection", type=uuid.UUID, help="the socket with this id")
+
+    def handle(
+        self, *args: object, user: str | None, connection: uuid.UUID | None, **options: object
+    ) -> None:
+        found = connections_alive()
+        found = found.filter(**({"user__username": user} if user else {"pk": connection}))
+        count = disconnect(found, "manage.py disconnect")
+        if not count:
+            raise CommandError("Nobody is connected under this name or id.")
+        self.stdout.write(f"{count} disconnected")
