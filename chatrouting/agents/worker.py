@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from streaq import Worker
@@ -17,18 +19,26 @@ logger = logging.getLogger(__name__)
 REBUILD_SECONDS = (0.2, 0.5, 1.0, 2.0)
 HAND_OVER_SECONDS = 2.0
 
+Duty: TypeAlias = Coroutine[Any, Any, None]
 
-async def run_worker(concurrency: int, stopped: asyncio.Event) -> None:
-    """Work until `stopped` is set, then hand over what still runs and return."""
+
+async def run_worker(
+    concurrency: int, stopped: asyncio.Event, duties: Sequence[Callable[[], Duty]] = ()
+) -> None:
+    """Work until `stopped` is set, then hand over what still runs and return.
+
+    `duties` of other rooms run beside, for ever.
+    """
     async with asyncio.TaskGroup() as runs:
         host = RunHost(runs)
         logger.info("worker %s takes runs, %d at a time", host.worker, concurrency)
-        async with asyncio.TaskGroup() as duties:
+        async with asyncio.TaskGroup() as tasks:
             started = [
-                duties.create_task(host.keep_leases(), name="leases"),
-                duties.create_task(host.sweep(), name="sweep"),
-                duties.create_task(_heed_stops(host), name="stops"),
-                duties.create_task(_take_jobs(host, concurrency), name="jobs"),
+                tasks.create_task(host.keep_leases(), name="leases"),
+                tasks.create_task(host.sweep(), name="sweep"),
+                tasks.create_task(_heed_stops(host), name="stops"),
+                tasks.create_task(_take_jobs(host, concurrency), name="jobs"),
+                *(tasks.create_task(duty()) for duty in duties),
             ]
             await stopped.wait()
             await host.hand_over(HAND_OVER_SECONDS)

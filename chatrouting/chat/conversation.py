@@ -6,27 +6,24 @@ from dataclasses import dataclass
 from msgspec import UNSET
 from redis.exceptions import RedisError
 
-from chatrouting import counters
 from chatrouting.agents import ending, runs
 from chatrouting.agents.catalogue import agent_names
 from chatrouting.agents.models import Outcome, Run, RunStatus
 from chatrouting.agents.queue import enqueue
 from chatrouting.chat.context import Context
 from chatrouting.chat.messages import (
-    Author,
     MessageAccepted,
-    MessageAdded,
     RunStopping,
     StopAgent,
     UserMessage,
 )
+from chatrouting.chat.outbox import announce
 from chatrouting.chat.receipts import Done, once
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
 from chatrouting.stream.doorbell import ring_stop
-from chatrouting.stream.publishing import Event, publish
 from chatrouting.threads.models import ThreadMessage
-from chatrouting.threads.rules import add_question, member_ids, new_thread, thread_of, title_of
+from chatrouting.threads.rules import add_question, new_thread, thread_of, title_of
 from routing_core.errors import Busy, InvalidPayload
 
 logger = logging.getLogger(__name__)
@@ -38,7 +35,6 @@ class _Said:
 
     question: ThreadMessage
     run: Run
-    members: tuple[str, ...]
 
 
 async def user_message(ctx: Context, message: UserMessage) -> MessageAccepted:
@@ -46,7 +42,7 @@ async def user_message(ctx: Context, message: UserMessage) -> MessageAccepted:
     agent = _agent(message)
     done = await in_database(_accept, ctx, message, agent)
     if done.work is not None:
-        await _announce(ctx, done.work)
+        await _tell(done.work)
     return done.reply
 
 
@@ -67,7 +63,7 @@ def _say(ctx: Context, message: UserMessage, agent: str) -> tuple[MessageAccepte
         thread = new_thread(ctx.user, title_of(message.content))
     else:
         thread = thread_of(ctx.user.id, message.thread_id)
-    question = add_question(thread, ctx.user, message.content)
+    question = add_question(thread, ctx.user, message.content, ctx.request.id or "")
     run = runs.accept(ctx.user.id, question, agent)
     if run.status == RunStatus.QUEUED and message.on_busy == "reject":
         raise Busy(retry_after_ms=1_000)
@@ -78,35 +74,19 @@ def _say(ctx: Context, message: UserMessage, agent: str) -> tuple[MessageAccepte
         status="queued" if run.status == RunStatus.QUEUED else "running",
         duplicate=False,
     )
-    return reply, _Said(question, run, tuple(member_ids(thread.pk)))
+    return reply, _Said(question, run)
 
 
-async def _announce(ctx: Context, said: _Said) -> None:
+async def _tell(said: _Said) -> None:
     """What is committed is accepted: a Valkey that is away takes nothing back."""
     try:
-        await _tell(ctx, said)
+        await announce(said.question)
         if said.run.status == RunStatus.QUEUED:
             await _tell_place(said)
     except RedisError:
-        counters.events_lost.labels("message_added").inc()
-        logger.exception("message %s was not announced", said.question.pk)
+        logger.warning("message %s is announced later", said.question.pk, exc_info=True)
     if said.run.status == RunStatus.RUNNING:
         enqueue(said.run.pk)
-
-
-async def _tell(ctx: Context, said: _Said) -> None:
-    """Each member's own event: only the author is told the id it came with. Clients join it by run id."""
-    for user_id in said.members:
-        client_id = ctx.request.id if user_id == ctx.user.id else None
-        added = MessageAdded(
-            message_id=str(said.question.pk),
-            role="user",
-            author=Author(ctx.user.id, ctx.user.name),
-            content=said.question.content,
-            client_id=client_id or UNSET,
-        )
-        event = Event(added, said.run.thread_id, said.run.pk, f"message:{said.question.pk}")
-        await publish([user_id], event)
 
 
 async def _tell_place(said: _Said) -> None:

@@ -42,8 +42,9 @@ class DaphneServer(Server):  # type: ignore[misc]  # because daphne has no types
         """Keep the port, to stop listening on it.
 
         A client whose frames cannot be taken is told so by a close code (1007, 1009), not cut off.
+        Origins are judged by `OriginGuard` alone.
         """
-        self.ws_factory.setProtocolOptions(failByDrop=False)
+        self.ws_factory.setProtocolOptions(failByDrop=False, allowNullOrigin=True)
         self._ports.append(port)
 
     def kill_all_applications(self) -> Any:

@@ -50,7 +50,8 @@ class ThreadMessage(models.Model):
     """A finished message. An answer stands directly after its question, whenever it was finished.
 
     `position` orders a thread: a question takes an odd number when it is asked, its answer the even
-    number that follows.
+    number that follows. `client_id` is the id a question came with, `announced_at` when the members' streams
+    had it.
     """
 
     class Role(models.TextChoices):
@@ -66,12 +67,21 @@ class ThreadMessage(models.Model):
     )
     author_name = models.CharField(max_length=200)
     content = models.TextField(blank=True)
+    client_id = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField()
+    announced_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["thread", "position"], name="chatrouting_message_position"
+            )
+        ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(role="user", announced_at=None),
+                name="chatrouting_message_late",
             )
         ]
 

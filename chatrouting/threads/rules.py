@@ -48,7 +48,9 @@ def member_ids(thread_id: UUID) -> list[str]:
     return [str(user_id) for user_id in found.order_by("user_id")]
 
 
-def add_question(thread: Thread, author: Person, content: str) -> ThreadMessage:
+def add_question(
+    thread: Thread, author: Person, content: str, client_id: str = ""
+) -> ThreadMessage:
     """Append what a person said, leaving the place after it for the answer.
 
     The update locks the thread's row, so that what follows in the transaction is alone with it.
@@ -63,6 +65,7 @@ def add_question(thread: Thread, author: Person, content: str) -> ThreadMessage:
         author_id=author.id,
         author_name=author.name,
         content=content,
+        client_id=client_id,
         created_at=now,
     )
 

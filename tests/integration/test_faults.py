@@ -1,6 +1,7 @@
 """Processes that die, networks that drop, a Valkey that forgets: what the user sees all the same."""
 
 import asyncio
+import os
 import signal
 import time
 from pathlib import Path
@@ -8,13 +9,19 @@ from pathlib import Path
 import pytest
 import redis
 from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.sessions.models import Session
+from django.core.management import call_command
+from django.db import connections
 
 from chatrouting.connections.models import Connection
 from chatrouting.database import in_database
 from chatrouting.datafolder import valkey_url
 from chatrouting.serving.valkey import EmbeddedValkey
+from chatrouting.testing.frames import assert_error
 from chatrouting.testing.order import check_run
 from chatrouting.testing.people import make_person
+from chatrouting.testing.system import wait_until
 
 TAKEN_OVER_SECONDS = 10
 
@@ -26,12 +33,6 @@ async def alice(services):
 
 def ends(client, run_id):
     return [e["payload"] for e in client.of_run(run_id) if e["type"] == "agent_completed"]
-
-
-async def eventually(condition, what, seconds=15):
-    async with asyncio.timeout(seconds):
-        while not await in_database(condition):
-            await asyncio.sleep(0.05)
 
 
 async def test_a_killed_worker_is_taken_over(system, alice):
@@ -100,7 +101,7 @@ async def test_a_killed_web_process_leaves_no_connection(system, web, alice):
     assert await in_database(rows.exists)
     async with await web.connect(alice):
         doomed.kill()
-        await eventually(lambda: not rows.exists(), "the sweep")
+        await in_database(wait_until, lambda: not rows.exists(), "the sweep", 15)
     await client.close()
 
 
@@ -139,14 +140,26 @@ async def test_a_cut_subscriber_loses_nothing(web, alice):
 
 
 @pytest.fixture
-def island(system, tmp_path):
-    """A Valkey of its own, with a web process and a worker on it."""
-    valkey = EmbeddedValkey(tmp_path)
-    valkey.start()
-    own = {"REDIS_URL": valkey_url(Path(tmp_path))}
-    system.worker(**own)
-    yield valkey, system.web(**own)
-    valkey.stop()
+def own_database(alice, tmp_path):
+    """A database in which only alice is: workers elsewhere sweep the other one."""
+    path, alias = tmp_path / "db.sqlite3", tmp_path.name
+    given = {"ENGINE": "django.db.backends.sqlite3", "NAME": path}
+    connections.databases[alias] = connections.configure_settings({"default": given})["default"]
+    call_command("migrate", database=alias, verbosity=0)
+    get_user_model().objects.get(pk=alice.user_id).save(using=alias)
+    Session.objects.get(session_key=alice.session_key).save(using=alias)
+    connections[alias].close()
+    yield f"sqlite:///{path}"
+    del connections[alias], connections.databases[alias]
+
+
+@pytest.fixture
+def island(system, own_database, tmp_path):
+    """A web process and a worker on a Valkey and a database of their own."""
+    with EmbeddedValkey(tmp_path) as valkey:
+        own = {"REDIS_URL": valkey_url(Path(tmp_path)), "DATABASE_URL": own_database}
+        system.worker(**own)
+        yield valkey, system.web(**own)
 
 
 async def reload_until_completed(web, alice, run_id):
@@ -195,7 +208,28 @@ async def test_a_valkey_that_is_killed_and_comes_back_costs_a_reload(island, ali
 
 
 def _kill_and_restart(valkey):
-    assert valkey._server is not None
-    valkey._server.kill()
-    valkey._server.wait()
+    _kill(valkey)
     valkey.restart()
+
+
+def _kill(valkey):
+    os.kill(valkey.pid, signal.SIGKILL)
+    wait_until(lambda: not valkey.alive, "the end of Valkey")
+
+
+async def test_what_is_said_while_valkey_is_away_is_accepted_and_told_later(island, alice):
+    """Rows 44, 53: committed is accepted; the outbox announces it, the run is made; nothing hangs."""
+    valkey, web = island
+    async with await web.connect(alice, seconds=30) as a:
+        _kill(valkey)
+        accepted = await a.ask("user_message", "said", content="/think 1")
+        refused = await a.ask("ping", "asked")
+        assert_error(refused, "asked", "overloaded", retry_after_ms=2_000)
+    assert accepted["payload"]["status"] == "running"
+    await asyncio.to_thread(valkey.restart)
+    async with await web.connect(alice, seconds=30) as back:
+        events = await back.whole_run(accepted["payload"]["run_id"])
+        added = await back.expect_event("message_added")
+    check_run(events)
+    assert added["payload"]["client_id"] == "said"
+    assert added["payload"]["message_id"] == accepted["payload"]["message_id"]

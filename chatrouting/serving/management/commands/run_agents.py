@@ -6,6 +6,7 @@ import signal
 from django.core.management.base import BaseCommand, CommandParser
 
 from chatrouting.agents.worker import run_worker
+from chatrouting.chat import outbox
 from chatrouting.serving.parent import end_with_parent
 from chatrouting.stream.availability import demand_valkey
 
@@ -29,4 +30,4 @@ async def _work(concurrency: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    await run_worker(concurrency, stopped)
+    await run_worker(concurrency, stopped, [outbox.sweep])
