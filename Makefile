@@ -13,7 +13,8 @@ run:  ## set up and serve the site on http://127.0.0.1:8000
 
 test:  ## set up and run all tests; ARGS="-k name" passes options to pytest
 	@sh scripts/setup.sh requirements-dev.txt
-	@CHROMIUM="$$(sh scripts/browser.sh)" && export CHROMIUM && exec $(PYTHON) -m pytest $(ARGS)
+	@CHROMIUM="$$(sh scripts/browser.sh)" && export CHROMIUM && $(PYTHON) -m coverage run -m pytest $(ARGS)
+	@test -n "$(ARGS)" || $(PYTHON) -m coverage report
 
 lint:  ## look for what ruff and the formatter find wrong
 	@sh scripts/setup.sh requirements-dev.txt

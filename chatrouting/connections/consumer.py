@@ -4,10 +4,8 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Coroutine, Mapping
-from enum import Enum, auto
 from typing import Any, ClassVar
 
-from asgiref.typing import WebSocketAcceptEvent, WebSocketCloseEvent, WebSocketSendEvent
 from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.utils import await_many_dispatch
@@ -21,6 +19,7 @@ from chatrouting.connections.live import live_connections
 from chatrouting.connections.models import Connection
 from chatrouting.connections.registry import Seen
 from chatrouting.connections.sessions import SignedIn, revoked, signed_in
+from chatrouting.connections.socket import Socket, State
 from chatrouting.connections.welcome import asked_position, welcome
 from chatrouting.database import in_database
 from chatrouting.stream.delivery import Delivery, ForeignEvent, PositionLost
@@ -34,7 +33,7 @@ from chatrouting.stream.doorbell import (
     user_group,
 )
 from chatrouting.stream.publishing import event_log
-from routing_core.closing import CloseCode, bye
+from routing_core.closing import CloseCode
 from routing_core.dispatch import Answer, Dispatcher, Incoming
 from routing_core.envelope import encode_signal
 from routing_core.errors import Overloaded
@@ -43,15 +42,7 @@ from routing_core.limits import ErrorBudget
 logger = logging.getLogger(__name__)
 
 CLEAN_UP_SECONDS = 8.0
-
-
-class State(Enum):
-    """Where a socket is in its life."""
-
-    CONNECTING = auto()
-    ACCEPTED = auto()
-    LIVE = auto()
-    CLOSED = auto()
+NO_CODE = 1005  # what a client's close without a code is called
 
 
 class ChatConsumer(AsyncWebsocketConsumer):
@@ -64,18 +55,16 @@ class ChatConsumer(AsyncWebsocketConsumer):
         super().__init__()
         conf = chat_settings()
         self.dispatcher = dispatcher
-        self.state = State.CONNECTING
         self.row = Connection(id=uuid.uuid4())
         self.inbox = Inbox(self._answer, conf.in_flight)
         self.errors = ErrorBudget(conf.protocol_errors_per_minute)
         self.watch: asyncio.TimerHandle | None = None
         self.duties: set[asyncio.Task[None]] = set()
         self.heard_at = 0.0
-        self.close_code = 1006
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The socket's whole life. Whatever ends it, what it held is let go."""
-        self.scope, self.base_send = scope, send
+        self.scope, self.socket = scope, Socket(send)
         try:
             self.channel_layer = channel_layer()
             self.channel_name = await self.channel_layer.new_channel()
@@ -97,29 +86,30 @@ class ChatConsumer(AsyncWebsocketConsumer):
         found = await in_database(signed_in, dict(self.scope["headers"]))
         if found is None:
             counters.connections_refused.labels("session").inc()
-            await self._accept()
+            await self.socket.accept()
             await self.end(CloseCode.NO_SESSION)
             return
         self._know(found)
         await self.channel_layer.group_add(user_group(found.person.id), self.channel_name)
-        self.delivery = Delivery(found.person.id, event_log(), self._send)
+        self.delivery = Delivery(found.person.id, event_log(), self.socket.send)
         recovered = await self.delivery.open(asked_position(self.scope["query_string"]))
-        await self._accept()
+        await self.socket.accept()
         refused = live_connections().refusal()
         if refused is not None:
             await self.end(refused)
             return
         await live_connections().add(self)
-        if self.state is State.CLOSED:  # the process began to drain in the meantime
+        if self.socket.is_closed:  # the process began to drain in the meantime
             return
-        self.state = State.LIVE
+        self.socket.go_live()
+        self.heard_at = _now()
         self._watch()
-        await self._send(encode_signal(welcome(self.context, self.delivery, recovered)))
+        await self.socket.send(encode_signal(welcome(self.context, self.delivery, recovered)))
         await self._delivering(self.delivery.replay())
 
     async def websocket_receive(self, message: Any) -> None:
         """Read one frame; serving it never holds up the next delivery."""
-        if self.state is not State.LIVE:
+        if not self.socket.is_live:
             return
         self.heard_at, self.row.seen_at = _now(), timezone.now()
         text = message.get("text")
@@ -133,14 +123,12 @@ class ChatConsumer(AsyncWebsocketConsumer):
 
     async def websocket_disconnect(self, message: Any) -> None:
         """The client is gone, or heard our close."""
-        if self.state is not State.CLOSED:
-            self.close_code = message.get("code") or 1005
-        self.state = State.CLOSED
+        self.socket.gone(message.get("code") or NO_CODE)
         raise StopConsumer
 
     async def event_deliver(self, message: dict[str, Any]) -> None:
         """The bell: an event of this socket's user."""
-        if self.state is State.LIVE:
+        if self.socket.is_live:
             await self._delivering(self.delivery.deliver(rung(message)))
 
     async def socket_dismiss(self, message: dict[str, Any]) -> None:
@@ -174,15 +162,14 @@ class ChatConsumer(AsyncWebsocketConsumer):
         """What the socket did last, for the operator."""
         return Seen(self.row.seen_at, self.delivery.cursor.seq)
 
+    @property
+    def close_code(self) -> int:
+        """Why it ended, once it has."""
+        return self.socket.close_code
+
     async def end(self, code: CloseCode) -> None:
         """Say bye and close, once."""
-        if self.state in (State.CONNECTING, State.CLOSED):
-            return
-        self.state, self.close_code = State.CLOSED, code
-        await self._write(encode_signal(bye(code)))
-        await self.base_send(
-            WebSocketCloseEvent(type="websocket.close", code=int(code), reason=None)
-        )
+        await self.socket.end(code)
 
     async def _from_layer(self) -> Any:
         while True:
@@ -201,12 +188,6 @@ class ChatConsumer(AsyncWebsocketConsumer):
         self.row.opened_at = self.row.seen_at = timezone.now()
         self.context = Context(found.person, str(self.row.pk), found.digest)
 
-    async def _accept(self) -> None:
-        accept = WebSocketAcceptEvent(type="websocket.accept", subprotocol=None, headers=[])
-        await self.base_send(accept)
-        self.state = State.ACCEPTED
-        self.heard_at = _now()
-
     async def _answer(self, incoming: Incoming[Context]) -> None:
         answer = await self.dispatcher.serve(self.context, incoming)
         if answer is not None:
@@ -217,7 +198,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
             counters.messages_routed.labels(answer.type).inc()
         else:
             counters.messages_refused.labels(answer.error).inc()
-        await self._send(answer.frame)
+        await self.socket.send(answer.frame)
         if answer.protocol_error and not self.errors.spend(_now()):
             await self.end(CloseCode.TOO_MANY_ERRORS)
 
@@ -229,24 +210,6 @@ class ChatConsumer(AsyncWebsocketConsumer):
             await self.end(CloseCode.POSITION_LOST)
         except ForeignEvent:
             await self.end(CloseCode.SERVER_ERROR)
-
-    async def _send(self, frame: str) -> None:
-        if self.state is State.CLOSED:
-            counters.frames_unsent.inc()
-        elif not await self._write(frame):
-            await self.end(CloseCode.TOO_SLOW)
-
-    async def _write(self, frame: str) -> bool:
-        """Hand the frame to the server; False where it does not take it in time."""
-        try:
-            async with asyncio.timeout(chat_settings().send_seconds):
-                await self.base_send(
-                    WebSocketSendEvent(type="websocket.send", text=frame, bytes=None)
-                )
-        except TimeoutError:
-            counters.frames_unsent.inc()
-            return False
-        return True
 
     def _watch(self) -> None:
         """Close the socket once it has been silent for two heartbeats."""
@@ -268,14 +231,14 @@ class ChatConsumer(AsyncWebsocketConsumer):
 
     async def _fail(self) -> None:
         try:
-            if self.state is State.CONNECTING:
-                await self._accept()
+            if self.socket.state is State.CONNECTING:
+                await self.socket.accept()
             await self.end(CloseCode.SERVER_ERROR)
         except Exception:  # the edge of the edge: the socket may be gone as well
             logger.debug("connection %s could not be told", self.row.pk, exc_info=True)
 
     async def _clean_up(self) -> None:
-        self.state = State.CLOSED
+        self.socket.gone()
         if self.watch is not None:
             self.watch.cancel()
         if not hasattr(self, "context"):

@@ -8,15 +8,16 @@ import pytest
 from chatrouting import counters
 from chatrouting.agents.messages import RunQueued
 from chatrouting.conf import chat_settings
-from chatrouting.connections import consumer
-from chatrouting.connections.welcome import asked_position
+from chatrouting.connections import consumer, socket
 from chatrouting.connections.live import LiveConnections
 from chatrouting.connections.models import Connection
+from chatrouting.connections.welcome import asked_position
 from chatrouting.database import in_database
 from chatrouting.stream.delivery import Position
 from chatrouting.stream.doorbell import channel_layer, user_group
 from chatrouting.stream.publishing import Event, publish
 from chatrouting.testing.people import make_person
+from tests.agents.waiting import until
 from tests.connections.wire import Wire
 
 
@@ -181,7 +182,7 @@ async def test_a_foreign_event_closes_the_socket_and_is_not_sent(live):
 async def test_a_socket_that_takes_no_frame_in_time_is_closed_as_too_slow(live, monkeypatch):
     """Row 43: closed with 4202."""
     person = await someone()
-    monkeypatch.setattr(consumer, "chat_settings", quick_to_give_up)
+    monkeypatch.setattr(socket, "chat_settings", quick_to_give_up)
     async with Wire(person.cookie) as wire:
         await wire.until("welcome")
         wire.holds = {"run_queued"}
@@ -208,16 +209,22 @@ async def test_a_socket_that_is_gone_is_let_go(live):
         assert not await in_database(rows)
 
 
-async def test_a_socket_whose_sending_fails_is_let_go(live, caplog):
-    """Row 59, 63: an abrupt drop, seen while sending."""
-    person = await someone()
+async def test_a_frame_for_a_client_that_is_gone_is_counted_and_no_error(live, caplog):
+    """Row 63: sending to a closed socket → counted, no exception to others."""
+    person, before = await someone(), counters.frames_unsent._value.get()
     async with Wire(person.cookie) as wire:
         await wire.until("welcome")
-        wire.breaks = {"run_queued", "bye"}
+        wire.breaks = {"run_queued"}
         await publish([person.user_id], Event(RunQueued(position=1)))
-        await wire.ended()
 
-        assert len(live) == 0
+        async def counted():
+            return counters.frames_unsent._value.get() > before
+
+        await until(counted)
+        await wire.leave()
+
+    assert len(live) == 0
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_opened_less_closed_is_what_is_open_also_when_connecting_fails(live, monkeypatch):

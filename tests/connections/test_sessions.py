@@ -8,14 +8,13 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
-from django.db import connection
 from django.test import override_settings
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from chatrouting.connections.sessions import signed_in
 from chatrouting.testing.people import make_person
 from tests.connections.headers import cookie_of
+from tests.connections.statements import statements
 
 NAME = settings.SESSION_COOKIE_NAME
 
@@ -212,8 +211,8 @@ def test_looking_writes_nothing():
     person = make_person()
     good, forged = cookie_of(person), {b"cookie": f"{NAME}={'a' * 32}".encode()}
 
-    with CaptureQueriesContext(connection) as queries:
+    with statements() as sent:
         signed_in(good)
         signed_in(forged)
 
-    assert {query["sql"].split()[0] for query in queries} == {"SELECT"}
+    assert {sql.split()[0] for sql in sent} == {"SELECT"}
