@@ -26,7 +26,8 @@ from chatrouting.agents.contract import (
 from chatrouting.conf import demo_commands
 
 WORD_SECONDS = 0.015
-EXPRESSION = re.compile(r"[-+(]*\d[\d\s.+\-*/%()]*[+\-*/%][\d\s.+\-*/%()]*\d\)*")
+CALCULATION = re.compile(r"[\d\s.+\-*/%()]+")
+LARGEST_NUMBER_DIGITS = 9
 LARGEST_ANSWER_KB = 4_096
 
 Command: TypeAlias = Callable[[RunContext, list[str]], AsyncIterator[AgentEvent]]
@@ -62,11 +63,11 @@ class DemoAgent:
 
 
 async def _plain(ctx: RunContext) -> AsyncIterator[AgentEvent]:
-    found = EXPRESSION.search(ctx.question)
+    found = sum_in(ctx.question)
     if found:
         yield Thinking("There is a sum in the question. The calculator will do it exactly.")
-        result = await ctx.tools.call("calculator", {"expression": found[0].strip()})
-        answer = f"`{found[0].strip()}` is **{_shown(result)}**."
+        result = await ctx.tools.call("calculator", {"expression": found})
+        answer = f"`{found}` is **{_shown(result)}**."
     else:
         yield Thinking(
             "There is no sum in the question. I look at the clock, so that a tool is seen at work."
@@ -85,6 +86,16 @@ ABOUT = (
     "- the run goes on when you close the page.\n\n"
     "Try a sum like `(12 + 30) * 2`, or write `/help`."
 )
+
+
+def sum_in(question: str) -> str | None:
+    """The first part of the question that looks like a sum; the time it takes grows with its length alone."""
+    for found in CALCULATION.finditer(question):
+        text = found[0].lstrip("*/%.) \t\r\n").rstrip("+-*/%.( \t\r\n")
+        inner = text.strip("-+() ")
+        if inner[:1].isdigit() and inner[-1:].isdigit() and any(sign in inner for sign in "+-*/%"):
+            return " ".join(text.split())
+    return None
 
 
 def _quoted(text: str) -> str:
@@ -167,15 +178,16 @@ async def _help(_ctx: RunContext, _words: list[str]) -> AsyncIterator[AgentEvent
 
 
 def _number(words: list[str], index: int, *, largest: int) -> int:
-    if len(words) <= index or not words[index].isdecimal() or int(words[index]) > largest:
+    word = words[index] if len(words) > index else ""
+    if not word.isdecimal() or len(word) > LARGEST_NUMBER_DIGITS or int(word) > largest:
         raise BadCommand
-    return int(words[index])
+    return int(word)
 
 
 def _arguments(text: str) -> Mapping[str, Any]:
     try:
         parsed = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadCommand from None
     if not isinstance(parsed, dict):
         raise BadCommand

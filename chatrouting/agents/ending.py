@@ -2,12 +2,14 @@
 
 import contextlib
 import logging
+import uuid
 
 import msgspec
 from redis.exceptions import RedisError
 
 from chatrouting import counters
 from chatrouting.agents import runs
+from chatrouting.agents.masking import storable
 from chatrouting.agents.messages import (
     AgentCompleted,
     AgentErrorOccurred,
@@ -34,6 +36,13 @@ ADVICE: dict[str, tuple[bool, tuple[str, ...]]] = {
 }
 
 
+def failure(run: Run, code: str, text: str, error: BaseException | None = None) -> runs.Failure:
+    """Why a run failed, for its user. Its trace id stands in the log beside the cause."""
+    trace_id = uuid.uuid4().hex
+    logger.error("run %s failed as %s, trace %s", run.pk, code, trace_id, exc_info=error)
+    return runs.Failure(storable(code), storable(text), trace_id)
+
+
 async def finish(run: Run, ending: runs.Ending) -> bool:
     """End the run in the database, then tell of it and start the next one of its thread.
 
@@ -54,6 +63,11 @@ async def finish(run: Run, ending: runs.Ending) -> bool:
     if ended.admitted is not None:
         enqueue(ended.admitted.pk)
     return True
+
+
+def fits_a_frame(text: str) -> bool:
+    """Whether a frame may hold the text: as it is sent, where a control character takes six bytes."""
+    return len(text) * 6 <= CONTENT_BYTES or len(msgspec.json.encode(text)) <= CONTENT_BYTES
 
 
 async def publish_end(run: Run) -> None:
@@ -95,7 +109,7 @@ def _error(run: Run) -> AgentErrorOccurred:
 def _completed(run: Run, content: str) -> AgentCompleted:
     message = AgentCompleted(
         outcome=run.outcome,
-        content=content if len(content.encode()) <= CONTENT_BYTES else None,
+        content=content if fits_a_frame(content) else None,
         message_id=str(run.answer_message_id),
         attempt=run.attempt,
         duration_ms=_duration_ms(run),

@@ -12,7 +12,7 @@ from chatrouting.agents.catalogue import installed_agents
 from chatrouting.agents.contract import CrashPolicy
 from chatrouting.agents.models import Outcome, Run
 from chatrouting.agents.queue import enqueue
-from chatrouting.agents.recovery import interrupt_calls, text_so_far, tool_started
+from chatrouting.agents.recovery import close_calls, text_so_far, tool_started
 from chatrouting.agents.supervisor import Stop, Supervisor
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
@@ -31,13 +31,19 @@ class RunHost:
         self._tasks = tasks
         self._supervisors: dict[UUID, Supervisor] = {}
         self._running: dict[UUID, asyncio.Task[None]] = {}
+        self._leaving = asyncio.Event()
 
     async def attend(self, run_id: UUID) -> None:
         """Run it here unless someone has it, and return when it is over here."""
         task = self._running.get(run_id)
         if task is None:
+            if self._leaving.is_set():
+                return
             claimed = await in_database(runs.claim, run_id, self.worker)
             if claimed is None:
+                return
+            if self._leaving.is_set():
+                await in_database(runs.hand_over, claimed.run)
                 return
             task = self._tasks.create_task(self._execute(claimed), name=f"run {run_id}")
             self._running[run_id] = task
@@ -51,11 +57,18 @@ class RunHost:
             supervisor.stop(why)
 
     async def hand_over(self, seconds: float) -> None:
-        """Let go of every run, so that another worker takes them; wait for it at most so long."""
+        """Take no more runs and let go of every one, so that another worker takes them.
+
+        What has not let go after so many seconds is cut: its lease runs out.
+        """
+        self._leaving.set()
         for supervisor in self._supervisors.values():
             supervisor.stop(Stop.HANDED_OVER)
         if self._running:
-            await asyncio.wait(set(self._running.values()), timeout=seconds)
+            _, left = await asyncio.wait(set(self._running.values()), timeout=seconds)
+            for task in left:
+                logger.warning("%s was not handed over in time", task.get_name())
+                task.cancel()
 
     async def keep_leases(self) -> None:
         """Renew what is held here, stop what is to be stopped, drop what others took. Runs for ever."""
@@ -109,13 +122,11 @@ class RunHost:
 
     async def _begin(self, run: Run, *, recovered: bool) -> None:
         agent = installed_agents().get(run.agent)
-        if agent is None:
-            failure = runs.Failure(
-                "agent_not_installed", "This agent is not installed.", uuid.uuid4().hex
-            )
-            await ending.finish(run, runs.Ending(Outcome.FAILED, failure=failure, attempt=0))
-        elif recovered and not await self._may_restart(run, agent.on_crash):
+        if recovered and (agent is None or not await self._may_restart(run, agent.on_crash)):
             await self._end_lost(run)
+        elif agent is None:
+            why = ending.failure(run, "agent_not_installed", "This agent is not installed.")
+            await ending.finish(run, runs.Ending(Outcome.FAILED, failure=why, attempt=0))
         else:
             await self._supervise(Supervisor(run, agent), run)
 
@@ -132,18 +143,15 @@ class RunHost:
 
     async def _end_lost(self, run: Run) -> None:
         """The text so far is kept, open calls are ended, the user is told."""
-        await interrupt_calls(run)
+        await in_database(runs.give_back_attempt, run)
+        await close_calls(run)
         text = await text_so_far(run)
-        cancelled = run.cancel_requested_at is not None
-        outcome = Outcome.CANCELLED if cancelled else Outcome.LOST
-        failure = runs.Failure("worker_lost", "The worker of this run was lost.", uuid.uuid4().hex)
         used = tuple(await in_database(_tools_used, run))
-        await ending.finish(
-            run,
-            runs.Ending(
-                outcome, text, None if cancelled else failure, used, attempt=run.attempt - 1
-            ),
-        )
+        outcome, why = Outcome.CANCELLED, None
+        if run.cancel_requested_at is None:
+            outcome = Outcome.LOST
+            why = ending.failure(run, "worker_lost", "The worker of this run was lost.")
+        await ending.finish(run, runs.Ending(outcome, text, why, used, attempt=run.attempt - 1))
 
 
 def _tools_used(run: Run) -> list[str]:

@@ -1,5 +1,6 @@
 """What may be shown of a tool's arguments and results: no secrets, no endless values."""
 
+import math
 import re
 from typing import Any
 
@@ -9,14 +10,19 @@ SHOWN_ITEMS = 100
 SHOWN_DEPTH = 8
 
 SECRET = re.compile(
-    r"pass(word|wd|phrase)?$|secret|token|api[_-]?key|private[_-]?key|authori[sz]ation|credential|cookie|^auth$|^pin$"
-    r"|session[_-]?(id|key)",
+    r"passw|passphrase|passcode|(^|[^a-z])pass$|pwd|secret|token|(api|private|access|signing|encryption)[_-]?key"
+    r"|authori[sz]ation|bearer|credential|cookie|(^|[^a-z])(auth|pin|otp|jwt)$|session[_-]?(id|key)",
     re.IGNORECASE,
 )
 
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
 
 def masked(value: Any, depth: int = SHOWN_DEPTH) -> Any:
-    """The value without what its names call secret, long texts and lists cut with a mark."""
+    """The value without what its names call secret, long texts and lists cut with a mark.
+
+    What JSON or a database does not keep (infinity, NUL, halves of surrogate pairs) is replaced.
+    """
     if depth == 0 and isinstance(value, dict | list):
         return "…"
     if isinstance(value, dict):
@@ -24,15 +30,32 @@ def masked(value: Any, depth: int = SHOWN_DEPTH) -> Any:
     if isinstance(value, list):
         shown = [masked(item, depth - 1) for item in value[:SHOWN_ITEMS]]
         return [*shown, _more(len(value), "items")] if len(value) > SHOWN_ITEMS else shown
-    if isinstance(value, str) and len(value) > SHOWN_CHARACTERS:
-        return value[:SHOWN_CHARACTERS] + _more(len(value), "characters")
+    if isinstance(value, str):
+        return _cut(storable(value))
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     return value
+
+
+def storable(text: str) -> str:
+    """The text with U+FFFD for what no database keeps: NUL, and halves of surrogate pairs."""
+    if not UNSTORABLE.search(text):
+        return text
+    joined = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return joined.replace("\x00", "\ufffd")
+
+
+def _cut(text: str) -> str:
+    if len(text) <= SHOWN_CHARACTERS:
+        return text
+    return text[:SHOWN_CHARACTERS] + _more(len(text), "characters")
 
 
 def _masked_object(value: dict[str, Any], depth: int) -> dict[str, Any]:
     names = list(value)[:SHOWN_ITEMS]
     shown = {
-        name: MASK if SECRET.search(name) else masked(value[name], depth - 1) for name in names
+        _cut(storable(name)): MASK if SECRET.search(name) else masked(value[name], depth - 1)
+        for name in names
     }
     return {**shown, "…": _more(len(value), "names")} if len(value) > SHOWN_ITEMS else shown
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from redis.exceptions import RedisError
 
+from chatrouting.agents.masking import storable
 from chatrouting.agents.messages import AgentDelta
 from chatrouting.stream.log import Fenced, RunMark, TextChange, TextLost
 from chatrouting.stream.publishing import Event, publish
@@ -39,7 +40,8 @@ class _Text:
 @dataclass(frozen=True, slots=True)
 class _Said:
     message: Message
-    change: TextChange = TextChange.NONE
+    change: TextChange
+    key: str
 
 
 class RunPublisher:
@@ -84,15 +86,18 @@ class RunPublisher:
         await asyncio.gather(self._writer, return_exceptions=True)
         self._writer = None
 
-    async def publish(self, message: Message, change: TextChange = TextChange.NONE) -> None:
-        """Say this after everything said before."""
-        await self._put(_Said(message, change))
+    async def publish(
+        self, message: Message, change: TextChange = TextChange.NONE, *, key: str = ""
+    ) -> None:
+        """Say this after everything said before. Under a key it counts once, also if another worker says it."""
+        await self._put(_Said(message, change, key))
 
     async def write(self, text: str) -> None:
-        """Add a piece to the answer."""
-        if text:
-            self.text += text
-            await self._put(_Text(text))
+        """Add a piece to the answer. It belongs to `text` once it is sure to be written."""
+        piece = storable(text)
+        if piece:
+            await self._put(_Text(piece))
+            self.text += piece
 
     async def settled(self) -> None:
         """Wait until everything said so far stands in the streams. Raises `Fenced`."""
@@ -125,11 +130,16 @@ class RunPublisher:
     async def _write(self, item: _Text | _Said) -> _Said | None:
         if isinstance(item, _Said):
             self._ordinal += 1
-            await self._publish(item.message, self._mark(item.change, ""))
+            await self._publish(item.message, self._mark(item.change, ""), item.key)
             return None
         text, following = await self._joined(item.text)
-        for start in range(0, len(text), DELTA_CHARACTERS):
-            await self._add(text[start : start + DELTA_CHARACTERS])
+        try:
+            for start in range(0, len(text), DELTA_CHARACTERS):
+                await self._add(text[start : start + DELTA_CHARACTERS])
+        except Exception:  # what was taken beside the text is dropped with it, and counts as done
+            if following is not None:
+                self._queue.task_done()
+            raise
         self._next_delta_at = _now() + self._delta_seconds
         return following
 
@@ -167,8 +177,8 @@ class RunPublisher:
         run_id, fence = str(self._key.run_id), self._key.fence
         return RunMark(run_id, fence, self._ordinal, change, text, self._bytes)
 
-    async def _publish(self, message: Message, mark: RunMark) -> None:
-        event = Event(message, self._key.thread_id, self._key.run_id, mark=mark)
+    async def _publish(self, message: Message, mark: RunMark, key: str = "") -> None:
+        event = Event(message, self._key.thread_id, self._key.run_id, key, mark)
         while True:
             try:
                 await publish(await self._audience(), event)

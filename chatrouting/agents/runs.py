@@ -92,7 +92,7 @@ def run_of(user_id: str, run_id: UUID) -> Run:
 
 
 def queue_position(run: Run) -> int:
-    """How many runs of its thread come first, and itself: 1 is next."""
+    """How many runs of its thread come first, and itself: 1 is next, 0 that it waits no more."""
     return _queued(run.thread_id).filter(question__position__lte=run.question.position).count()
 
 
@@ -126,6 +126,12 @@ def renew_leases(worker: str) -> dict[UUID, bool]:
     }
 
 
+def give_back_attempt(run: Run) -> None:
+    """Note that this claim begins no attempt: it only ends what another worker left."""
+    held = Run.objects.filter(pk=run.pk, status=RunStatus.RUNNING, fence=run.fence)
+    held.update(attempt=F("attempt") - 1)
+
+
 def hand_over(run: Run) -> bool:
     """Let go of a run so that another worker may take it at once."""
     held = Run.objects.filter(pk=run.pk, status=RunStatus.RUNNING, fence=run.fence)
@@ -144,8 +150,10 @@ def request_stop(run: Run) -> bool:
 def end(run: Run, ending: Ending) -> Ended | None:
     """End the run as it stands in `run`, keep its answer, admit the next of its thread.
 
-    None where the run has moved on since: another worker or an earlier end was first.
+    None where the run has moved on since, or had ended already: another worker or an earlier end was first.
     """
+    if run.status == RunStatus.COMPLETED:
+        return None
     now = timezone.now()
     Thread.objects.select_for_update().filter(pk=run.thread_id).first()
     moved = Run.objects.filter(pk=run.pk, status=run.status, fence=run.fence).update(
@@ -216,7 +224,7 @@ def _ending_fields(ending: Ending) -> dict[str, object]:
     return {
         "outcome": ending.outcome,
         "tools_used": list(ending.tools_used),
-        "error_code": failure.code if failure else "",
+        "error_code": failure.code[:64] if failure else "",
         "error_text": failure.text[:500] if failure else "",
         "trace_id": failure.trace_id if failure else "",
         "input_tokens": ending.usage.input_tokens if ending.usage else None,

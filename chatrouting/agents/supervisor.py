@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import uuid
 from collections.abc import AsyncIterator
 from datetime import datetime
 from enum import StrEnum
@@ -24,11 +23,12 @@ from chatrouting.agents.contract import (
     ToolResult,
     Usage,
 )
-from chatrouting.agents.ending import finish
+from chatrouting.agents.ending import failure, finish
+from chatrouting.agents.masking import storable
 from chatrouting.agents.messages import AgentStarted, AgentThinking
 from chatrouting.agents.models import Outcome, Run
 from chatrouting.agents.publisher import DELTA_CHARACTERS, RunKey, RunPublisher
-from chatrouting.agents.toolbox import Toolbox
+from chatrouting.agents.toolbox import RunOver, Toolbox
 from chatrouting.agents.tools import installed_tools
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
@@ -57,6 +57,7 @@ class Supervisor:
         self._agent = agent
         self._stop: Stop | None = None
         self._stopped = asyncio.Event()
+        self._over = False
         self._steps = 0
         self._usage: Usage | None = None
         self._members: list[str] = []
@@ -93,35 +94,32 @@ class Supervisor:
         stopped = asyncio.create_task(self._stopped.wait())
         try:
             seconds = (self._deadline() - timezone.now()).total_seconds()
-            await asyncio.wait(
+            done, _ = await asyncio.wait(
                 {driving, stopped}, timeout=max(seconds, 0), return_when="FIRST_COMPLETED"
             )
         finally:
             stopped.cancel()
-            failure = await _cut(driving)
+            raised = await _cut(driving)
+            self._over = True
         if self._stop in (Stop.HANDED_OVER, Stop.TAKEN):
             return None
         await toolbox.interrupt_open()
-        return self._ending(driving, failure, publisher.text, tuple(toolbox.used))
+        outcome, why = self._outcome(raised, late=not done)
+        return runs.Ending(outcome, publisher.text, why, tuple(toolbox.used), self._usage)
 
-    def _ending(
-        self,
-        driving: asyncio.Task[None],
-        failure: BaseException | None,
-        text: str,
-        used: tuple[str, ...],
-    ) -> runs.Ending:
-        outcome, why = Outcome.SUCCESS, None
+    def _outcome(
+        self, raised: BaseException | None, *, late: bool
+    ) -> tuple[Outcome, runs.Failure | None]:
         if self._stop is Stop.CANCELLED:
-            outcome = Outcome.CANCELLED
-        elif not driving.done() or driving.cancelled():
-            outcome = Outcome.TIMEOUT
-            why = runs.Failure("run_timeout", "The agent took too long.", uuid.uuid4().hex)
-        elif isinstance(failure, Fenced):
-            raise failure
-        elif failure is not None:
-            outcome, why = Outcome.FAILED, _explained(failure, self._run)
-        return runs.Ending(outcome, text, why, used, self._usage)
+            return Outcome.CANCELLED, None
+        if late:
+            why = failure(self._run, "run_timeout", "The agent took too long.", raised)
+            return Outcome.TIMEOUT, why
+        if isinstance(raised, Fenced):
+            raise raised
+        if raised is not None:
+            return Outcome.FAILED, _explained(raised, self._run)
+        return Outcome.SUCCESS, None
 
     async def _drive(self, publisher: RunPublisher, toolbox: Toolbox) -> None:
         history = await in_database(_history, self._run)
@@ -145,6 +143,8 @@ class Supervisor:
             await _close(events)
 
     async def _take(self, event: AgentEvent, publisher: RunPublisher, toolbox: Toolbox) -> None:
+        if self._over:
+            raise RunOver
         match event:
             case Delta(text):
                 await publisher.write(text)
@@ -156,13 +156,15 @@ class Supervisor:
                 await toolbox.complete(event)
             case Final(content, usage):
                 self._usage = usage
-                if content is not None and content.startswith(publisher.text):
-                    await publisher.write(content[len(publisher.text) :])
+                whole = storable(content or "")
+                if whole.startswith(publisher.text):
+                    await publisher.write(whole[len(publisher.text) :])
 
     async def _think(self, text: str, publisher: RunPublisher) -> None:
         if chat_settings().thinking:
             self._steps += 1
-            await publisher.publish(AgentThinking(text=text[:DELTA_CHARACTERS], step=self._steps))
+            shown = storable(text[:DELTA_CHARACTERS])
+            await publisher.publish(AgentThinking(text=shown, step=self._steps))
 
     def _started(self) -> AgentStarted:
         return AgentStarted(
@@ -189,15 +191,24 @@ class Supervisor:
 async def _cut(driving: asyncio.Task[None]) -> BaseException | None:
     """Cancel the agent where it still works, wait a little, and return what it raised.
 
-    One that swallows its cancellation is left behind: the end raises the fence, so it is not heard again.
+    One that swallows its cancellation is left behind, and is not heard again.
     """
     if not driving.done():
         driving.cancel()
         await asyncio.wait({driving}, timeout=GRACE_SECONDS)
     if not driving.done():
         logger.error("%s does not stop", driving.get_name())
+        driving.add_done_callback(_forget)
         return None
-    return None if driving.cancelled() else driving.exception()
+    if driving.cancelled():
+        return asyncio.CancelledError("the agent was cancelled, or cancelled itself")
+    return driving.exception()
+
+
+def _forget(driving: "asyncio.Task[None]") -> None:
+    """What one that was left behind raises at last is of no interest, but must be looked at."""
+    if not driving.cancelled():
+        driving.exception()
 
 
 async def _close(events: AsyncIterator[AgentEvent]) -> None:
@@ -207,11 +218,9 @@ async def _close(events: AsyncIterator[AgentEvent]) -> None:
 
 
 def _explained(error: BaseException, run: Run) -> runs.Failure:
-    trace_id = uuid.uuid4().hex
-    logger.error("run %s failed, trace %s", run.pk, trace_id, exc_info=error)
-    if isinstance(error, AgentError):
-        return runs.Failure(error.code, error.text, trace_id)
-    return runs.Failure("agent_failed", "The agent failed.", trace_id)
+    if isinstance(error, AgentError) and error.code:
+        return failure(run, error.code, error.text, error)
+    return failure(run, "agent_failed", "The agent failed.", error)
 
 
 def _history(run: Run) -> tuple[Spoken, ...]:

@@ -15,7 +15,7 @@ import msgspec
 from django.utils import timezone
 
 from chatrouting.agents.contract import ToolResult, ToolStatus
-from chatrouting.agents.masking import masked
+from chatrouting.agents.masking import masked, storable
 from chatrouting.agents.messages import ToolCompleted, ToolExecuting, ToolFailure
 from chatrouting.agents.models import Run, ToolCall
 from chatrouting.agents.publisher import RunPublisher
@@ -27,11 +27,16 @@ from routing_core.messages import rule_broken
 logger = logging.getLogger(__name__)
 
 RESULT_BYTES = 32 * 1024
+NAME_CHARACTERS = 64
 STOPPED = ("interrupted", "The run ended before the tool did.")
 UNSTOPPABLE = (
     "interrupted",
     "The run ended; this tool cannot be stopped and may still finish its work.",
 )
+
+
+class RunOver(Exception):
+    """The run has ended: no more is heard of its agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class Toolbox:
         self._publisher = publisher
         self._tools = tools
         self._open: dict[str, _OpenCall] = {}
+        self._over = False
         self.used: list[str] = []
 
     @property
@@ -69,8 +75,12 @@ class Toolbox:
     async def begin(
         self, call_id: str, name: str, arguments: Mapping[str, Any], *, stoppable: bool = True
     ) -> None:
-        """Journal the call, then tell of it. It is open from the moment the members are told."""
-        shown = masked(msgspec.to_builtins(dict(arguments)))
+        """Journal the call, then tell of it. It is open from the moment the members are told.
+
+        Raises `RunOver` where the run has ended.
+        """
+        name, shown = storable(name)[:NAME_CHARACTERS], _shown_arguments(arguments)
+        self._demand_running()
         if name not in self.used:
             self.used.append(name)
         await in_database(
@@ -78,31 +88,41 @@ class Toolbox:
             run=self._run,
             call_id=call_id,
             attempt=self._run.attempt,
-            tool=name[:64],
+            tool=name,
             arguments=shown,
             started_at=timezone.now(),
         )
-        await self._publisher.publish(ToolExecuting(call_id=call_id, tool=name, arguments=shown))
+        self._demand_running()
+        message = ToolExecuting(call_id=call_id, tool=name, arguments=shown)
+        await self._publisher.publish(message, key=event_key(self._run, message))
         self._open[call_id] = _OpenCall(call_id, name, time.monotonic(), stoppable)
 
     async def complete(self, result: ToolResult) -> None:
-        """End an open call; a second end of one call is dropped."""
+        """End an open call; a second end of one call is dropped. Raises `RunOver` as `begin` does."""
+        self._demand_running()
         call = self._open.get(result.call_id)
         if call is None:
             logger.warning("run %s: call %s is not open", self._run.pk, result.call_id)
             return
-        message = _completed(call, result)
-        await self._publisher.publish(message)
-        del self._open[call.call_id]
-        await in_database(_journal_end, self._run, message)
+        await self._end(call, result)
 
     async def interrupt_open(self) -> None:
-        """End what is still open: the run ends."""
+        """End what is still open: the run ends. An agent that does not stop is not heard any more."""
+        self._over = True
         for call in list(self._open.values()):
             code, text = STOPPED if call.stoppable else UNSTOPPABLE
-            await self.complete(
-                ToolResult(call.call_id, ToolStatus.INTERRUPTED, code=code, text=text)
-            )
+            result = ToolResult(call.call_id, ToolStatus.INTERRUPTED, code=code, text=text)
+            await self._end(call, result)
+
+    async def _end(self, call: _OpenCall, result: ToolResult) -> None:
+        message = _completed(call, result)
+        await self._publisher.publish(message, key=event_key(self._run, message))
+        self._open.pop(call.call_id, None)
+        await in_database(_journal_end, self._run, message)
+
+    def _demand_running(self) -> None:
+        if self._over:
+            raise RunOver
 
     async def _result(
         self, call_id: str, found: Tool | None, arguments: Mapping[str, Any]
@@ -122,13 +142,13 @@ class Toolbox:
     async def _bounded(self, call_id: str, found: Tool, parsed: dict[str, Any]) -> ToolResult:
         seconds = found.seconds or chat_settings().tool_seconds
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as limit:
                 value = msgspec.to_builtins(await _execute(found, parsed), str_keys=True)
             return ToolResult(call_id, ToolStatus.OK, value)
-        except TimeoutError:
-            text = f"The tool took longer than {seconds:g} s."
-            return ToolResult(call_id, ToolStatus.TIMEOUT, code="tool_timeout", text=text)
         except Exception:  # an edge: whatever a tool raises, the run goes on and the model is told
+            if limit.expired():
+                text = f"The tool took longer than {seconds:g} s."
+                return ToolResult(call_id, ToolStatus.TIMEOUT, code="tool_timeout", text=text)
             trace_id = uuid.uuid4().hex
             logger.exception("tool %s failed, trace %s", found.name, trace_id)
             text = f"The tool failed (trace {trace_id})."
@@ -148,6 +168,17 @@ async def _execute(found: Tool, parsed: dict[str, Any]) -> Any:
 def _threads() -> ThreadPoolExecutor:
     """Where synchronous tools run; a thread cannot be stopped."""
     return ThreadPoolExecutor(chat_settings().sync_tools, thread_name_prefix="tool")
+
+
+def event_key(run: Run, message: ToolExecuting | ToolCompleted) -> str:
+    """Under what the beginning or the end of a call is told: once, whoever tells it."""
+    return f"{message.type}:{run.pk}:{message.call_id}"
+
+
+def _shown_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    shown: dict[str, Any] = masked(msgspec.to_builtins(dict(arguments), str_keys=True))
+    text = msgspec.json.encode(shown)
+    return shown if len(text) <= RESULT_BYTES else {"…": masked(text.decode())}
 
 
 def _completed(call: _OpenCall, result: ToolResult) -> ToolCompleted:

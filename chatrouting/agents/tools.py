@@ -57,6 +57,8 @@ def _make(function: Callable[..., Any], *, name: str, seconds: float | None) -> 
     hints = get_type_hints(function, include_extras=True)
     fields: list[Any] = []
     for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise TypeError(f"tool {function.__name__}: {parameter} cannot be given by name")
         if parameter.name not in hints:
             raise TypeError(f"tool {function.__name__}: parameter {parameter.name} has no type")
         default = () if parameter.default is parameter.empty else (parameter.default,)

@@ -175,11 +175,8 @@ class ProtocolClient:
 
     def answers(self, id: str | None = "") -> list[Frame]:
         """Every answer with this id so far; every answer at all where none is given."""
-        return [
-            frame
-            for frame in self.frames
-            if kind_of(frame) is Kind.ANSWER and id in ("", frame["id"])
-        ]
+        answers = (frame for frame in self.frames if kind_of(frame) is Kind.ANSWER)
+        return [frame for frame in answers if id in ("", frame["id"])]
 
     async def expect_event(self, kind: str, **payload: Any) -> Frame:
         """The next event of this type, with these values in its payload, or beside it.

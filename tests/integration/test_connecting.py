@@ -73,10 +73,10 @@ async def test_every_connection_has_an_id_of_its_own(web):
         ids |= {first.welcome["connection_id"], second.welcome["connection_id"]}
     async with await web.connect(alice) as again:
         ids.add(again.welcome["connection_id"])
-        pong = await again.ping()
+        pong = await again.ask("ping", "first")
 
     assert len(ids) == 3
-    assert pong == {"type": "pong", "id": "m1", "payload": {"seq": 0}}
+    assert pong == {"type": "pong", "id": "first", "payload": {"seq": 0}}
     assert web.counted("chatrouting_connections_opened_total") == opened + 3
 
 

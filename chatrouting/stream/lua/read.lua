@@ -16,7 +16,7 @@ if ARGV[1] ~= epoch or asked > top then
 end
 local found = {}
 if asked < top then
-  local entries = redis.call('XRANGE', KEYS[2], (asked + 1) .. '-0', '+', 'COUNT', ARGV[4])
+  local entries = redis.call('XRANGE', KEYS[2], (asked + 1) .. '-0', meta[2] .. '-0', 'COUNT', ARGV[4])
   if #entries == 0 or entries[1][1] ~= (asked + 1) .. '-0' then
     return {epoch, top, 0, {}}
   end
