@@ -1,0 +1,64 @@
+"""Is the other side there; and coming back."""
+
+import pytest
+
+from chatrouting.connections.models import Connection
+from chatrouting.database import in_database
+from chatrouting.testing.people import make_person
+from chatrouting.testing.system import wait_until
+
+
+@pytest.fixture
+async def alice(services):
+    return await in_database(make_person, "alice")
+
+
+async def test_a_ping_is_answered_with_the_top_of_the_stream(web, alice):
+    """Row 56: pong under the same id; five in a row leave the connection open."""
+    async with await web.connect(alice) as a:
+        for number in range(5):
+            pong = await a.ask("ping", f"ping-{number}", ack=a.seq)
+            assert pong == {"type": "pong", "id": f"ping-{number}", "payload": {"seq": 0}}
+        accepted = await a.ask("user_message", content="/think 1")
+        events = await a.whole_run(accepted["payload"]["run_id"])
+        assert (await a.ping())["payload"] == {"seq": events[-1]["seq"]}
+
+
+async def test_a_heartbeat_is_acknowledged(web, alice):
+    """Row 56: under the same id; five in a row leave the connection open."""
+    async with await web.connect(alice) as a:
+        for number in range(5):
+            ack = await a.ask("heartbeat", f"beat-{number}")
+            assert ack == {"type": "heartbeat_ack", "id": f"beat-{number}", "payload": {}}
+        await a.assert_silent()
+
+
+async def test_coming_back_makes_a_new_connection(web, alice):
+    """Row 64: another id; routing works at once; both are counted."""
+    before = web.counted("chatrouting_connections_opened_total")
+    async with await web.connect(alice) as first:
+        pass
+    async with await web.connect(alice) as second:
+        answer = await second.ask("list_threads")
+        assert answer["payload"] == {"threads": [], "more": False}
+        assert second.welcome["connection_id"] != first.welcome["connection_id"]
+        rows = Connection.objects.filter(user_id=alice.user_id)
+        (row,) = await in_database(list, rows)
+        assert str(row.pk) == second.welcome["connection_id"]
+    assert web.counted("chatrouting_connections_opened_total") == before + 2
+
+
+async def test_after_the_last_connection_nothing_of_the_user_is_left(web, alice):
+    """Row 60: no row of theirs; the counter of open sockets is where it was."""
+    before = web.counted("chatrouting_connections_active")
+    clients = [await web.connect(alice) for _ in range(3)]
+    assert web.counted("chatrouting_connections_active") == before + 3
+    for client in clients:
+        await client.close()
+    rows = Connection.objects.filter(user_id=alice.user_id)
+    await in_database(wait_until, lambda: not rows.exists(), "the end of the rows")
+    await in_database(
+        wait_until,
+        lambda: web.counted("chatrouting_connections_active") == before,
+        "the counter",
+    )
