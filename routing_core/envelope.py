@@ -75,11 +75,22 @@ def decode_frame(frame: str | bytes | None, frame_bytes: int) -> Envelope:
     try:
         shape = _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _why_refused(frame, error) from None
+        shape = _last_of_doubled(frame, error)
     payload = bytes(shape.payload)
     if not payload.startswith(b"{"):
         raise InvalidFrame("payload must be an object.", field="payload")
     return Envelope(shape.type, None if shape.id is UNSET else shape.id, payload)
+
+
+def _last_of_doubled(frame: str, error: Exception) -> _Shape:
+    """The decoder also looks at the first of doubled keys; the last counts, as in `JSON.parse`.
+
+    Raises the refusal where there is another reason for it.
+    """
+    try:
+        return _decoder.decode(json.dumps(json.loads(frame)))
+    except (ValueError, RecursionError):
+        raise _why_refused(frame, error) from None
 
 
 def _why_refused(frame: str, error: Exception) -> RoutingError:

@@ -42,6 +42,9 @@ class ErrorPayload(Message, frozen=True):
 
 M = TypeVar("M", bound=Message)
 
+SHOWN_FIELD_CHARACTERS = 200
+SHOWN_TEXT_CHARACTERS = 300
+
 _AT = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _NAMED = re.compile(r"(?:unknown|required) field `(?P<name>[^`]*)`")
 _RULES = (
@@ -63,12 +66,23 @@ def decode_payload(payload: bytes, message_type: type[M]) -> M:
         if b"\\u" in payload:
             refuse_unstorable(msgspec.to_builtins(message), "payload")
     except msgspec.ValidationError as error:
-        raise InvalidPayload(rule_broken(error), field=_field(error)) from None
+        message = _last_of_doubled(payload, message_type, error)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise _unreadable(payload) from None
     except RecursionError:
         raise InvalidPayload("The payload is nested too deep.", field="payload") from None
     return message
+
+
+def _last_of_doubled(payload: bytes, message_type: type[M], error: msgspec.ValidationError) -> M:
+    """The decoder also looks at the first of doubled keys; the last counts, as in `JSON.parse`.
+
+    Raises `InvalidPayload` where there is another reason for it.
+    """
+    try:
+        return msgspec.json.decode(json.dumps(json.loads(payload)), type=message_type)
+    except (ValueError, RecursionError):
+        raise InvalidPayload(rule_broken(error), field=_field(error)) from None
 
 
 def _unreadable(payload: bytes) -> InvalidPayload:
@@ -108,10 +122,10 @@ def rule_broken(error: msgspec.ValidationError) -> str:
     text = _AT.sub("", str(error))
     for pattern, words in _RULES:
         text = re.sub(pattern, words, text)
-    return f"{text}."
+    return f"{text[:SHOWN_TEXT_CHARACTERS]}."
 
 
 def _field(error: msgspec.ValidationError) -> str:
     at, named = _AT.search(str(error)), _NAMED.search(str(error))
     parts = ["payload", at["path"] if at else "", named["name"] if named else ""]
-    return ".".join(part for part in parts if part)
+    return ".".join(part for part in parts if part)[:SHOWN_FIELD_CHARACTERS]

@@ -46,10 +46,19 @@ async def sweep() -> None:
     while True:
         await asyncio.sleep(chat_settings().sweep_seconds)
         try:
-            for question in await in_database(_late):
-                await announce(question)
-        except Exception:  # an edge: the next round tries again
-            logger.exception("messages could not be announced")
+            late = await in_database(_late)
+        except Exception:  # an edge: the next round asks again
+            logger.exception("the messages to announce could not be read")
+            continue
+        for question in late:
+            await _try(question)
+
+
+async def _try(question: ThreadMessage) -> None:
+    try:
+        await announce(question)
+    except Exception:  # an edge: one that cannot be told now must not keep the others back
+        logger.warning("message %s is announced later", question.pk, exc_info=True)
 
 
 def _mark(question: ThreadMessage) -> None:
@@ -58,6 +67,9 @@ def _mark(question: ThreadMessage) -> None:
 
 def _late() -> list[ThreadMessage]:
     found = ThreadMessage.objects.filter(
-        role=ThreadMessage.Role.USER, announced_at=None, created_at__lt=timezone.now() - LATE
+        role=ThreadMessage.Role.USER,
+        announced_at=None,
+        asked_run__isnull=False,
+        created_at__lt=timezone.now() - LATE,
     )
     return list(found.select_related("asked_run").order_by("created_at")[:BATCH])

@@ -10,6 +10,7 @@ from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
 from channels.utils import await_many_dispatch
 from django.utils import timezone
+from redis.exceptions import RedisError
 
 from chatrouting import counters
 from chatrouting.chat.context import Context
@@ -71,6 +72,11 @@ class ChatConsumer(AsyncWebsocketConsumer):
             await await_many_dispatch([receive, self._from_layer], self.dispatch)
         except StopConsumer:
             pass
+        except (
+            RedisError
+        ) as error:  # foreseen: the client comes back, and the log needs no traceback
+            logger.warning("connection %s: Valkey does not answer: %s", self.row.pk, error)
+            await self._fail()
         except Exception:  # the edge of the socket: it is told that the server failed, others go on
             logger.exception("connection %s failed", self.row.pk)
             await self._fail()

@@ -261,3 +261,26 @@ def test_an_error_tells_all_it_knows():
         "received_type": "",
         "retry_after_ms": 0,
     }
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '{"type":5,"type":"ping"}',
+        '{"type":"ping","id":"not good","id":"a"}',
+        '{"type":"ping","payload":null,"payload":{}}',
+    ],
+)
+def test_of_doubled_keys_the_last_counts(frame):
+    """Row 21: as in `JSON.parse`, also where the first could not stand."""
+    assert decode_frame(frame, FRAME_BYTES).type == "ping"
+
+
+def test_of_doubled_keys_in_a_payload_the_last_counts():
+    assert decode_payload(b'{"content":5,"content":"hello"}', Note).content == "hello"
+
+
+def test_a_long_unknown_name_is_not_sent_back_whole():
+    with pytest.raises(InvalidPayload) as raised:
+        decode_payload(b'{"content":"a","%s":1}' % (b"x" * 60_000), Note)
+    assert len(str(raised.value)) + len(raised.value.field or "") < 1_000

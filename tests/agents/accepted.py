@@ -1,0 +1,71 @@
+"""Runs as a message makes them, and as a worker holds them."""
+
+import uuid
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from chatrouting.agents import runs
+from chatrouting.agents.models import Run
+from chatrouting.stream.publishing import event_log
+from chatrouting.testing.frames import Frame, read_frame
+from chatrouting.testing.people import make_person
+from chatrouting.threads.models import Thread
+from chatrouting.threads.rules import Person, add_question, new_thread
+from routing_core.envelope import event_frame
+
+
+def a_person() -> Person:
+    """Somebody new."""
+    made = make_person()
+    return Person(made.user_id, made.name)
+
+
+def a_thread(owner: Person | None = None) -> Thread:
+    """A thread of somebody new, or of this person."""
+    return new_thread(owner or a_person(), "title")
+
+
+def owner_of(thread: Thread) -> Person:
+    """Who the thread belongs to."""
+    return Person(str(thread.owner_id), thread.owner.get_username())
+
+
+def ask(thread: Thread, content: str = "hello", agent: str = "demo") -> Run:
+    """Say something in the thread as its owner; the run that is to answer it."""
+    owner = owner_of(thread)
+    with transaction.atomic():
+        question = add_question(thread, owner, content)
+        return runs.accept(owner.id, question, agent)
+
+
+def a_claimed_run(content: str = "hello", agent: str = "demo") -> Run:
+    """A run of somebody new, held by a worker."""
+    return claimed(ask(a_thread(), content, agent))
+
+
+def claimed(run: Run, worker: str = "") -> Run:
+    """The run, as a worker that just took it has it."""
+    taken = runs.claim(run.pk, worker or uuid.uuid4().hex)
+    assert taken is not None, "the run was not free"
+    return taken.run
+
+
+def expire(run: Run) -> None:
+    """Let the lease of whoever holds it run out."""
+    Run.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+def now_of(run: Run) -> Run:
+    """The row as it stands."""
+    return Run.objects.get(pk=run.pk)
+
+
+async def events_of(run: Run) -> list[Frame]:
+    """What the run's owner was told of it so far, as a socket gets it."""
+    log, user_id = event_log(), str(run.user_id)
+    epoch = (await log.read(user_id, "", 0)).epoch
+    page = await log.read(user_id, epoch, 0, limit=5_000)
+    frames = [read_frame(event_frame(record.body, record.seq)) for record in page.records]
+    return [frame for frame in frames if frame.get("run_id") == str(run.pk)]

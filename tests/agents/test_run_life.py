@@ -1,0 +1,254 @@
+"""A run's life, step by step: each transition happens once, to who holds the run."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
+
+from chatrouting.agents import runs
+from chatrouting.agents.models import Outcome, Run, RunStatus
+from chatrouting.conf import chat_settings
+from chatrouting.threads.models import ThreadMember
+from routing_core.errors import Busy, NotFound
+from tests.agents.accepted import a_claimed_run, a_person, a_thread, ask, claimed, expire, now_of
+from tests.agents.at_once import in_threads
+
+DONE = runs.Ending(Outcome.SUCCESS, "answer")
+
+
+def test_a_run_of_a_free_thread_runs_from_its_acceptance():
+    run = ask(a_thread())
+
+    assert (run.status, run.attempt, run.fence, run.lease_until) == ("running", 0, 0, None)
+    assert run.admitted_at is not None
+
+
+def test_a_run_of_a_busy_thread_is_queued():
+    thread = a_thread()
+    ask(thread)
+
+    run = ask(thread)
+
+    assert (run.status, run.admitted_at) == ("queued", None)
+
+
+def test_a_run_is_queued_behind_queued_ones_also_where_none_is_active():
+    thread = a_thread()
+    first, second = ask(thread), ask(thread)
+    Run.objects.filter(pk=first.pk).update(status=RunStatus.COMPLETED)
+    assert now_of(second).status == "queued"
+
+    assert ask(thread).status == "queued"
+
+
+def test_a_full_queue_is_busy():
+    thread = a_thread()
+    for _ in range(1 + chat_settings().queue_per_thread):
+        ask(thread)
+
+    with pytest.raises(Busy) as refused:
+        ask(thread)
+
+    assert refused.value.retry_after_ms is not None
+
+
+def test_a_busy_thread_keeps_nothing_of_what_was_refused():
+    thread = a_thread()
+    for _ in range(1 + chat_settings().queue_per_thread):
+        ask(thread)
+    before = thread.messages.count()
+
+    with pytest.raises(Busy):
+        ask(thread)
+
+    assert thread.messages.count() == before
+
+
+def test_eight_messages_at_once_give_one_active_run():
+    thread = a_thread()
+
+    found = in_threads(lambda n: ask(type(thread).objects.get(pk=thread.pk), str(n)), range(8))
+
+    assert sorted(run.status for run in found) == ["queued"] * 7 + ["running"]
+
+
+def test_two_active_runs_of_one_thread_are_impossible():
+    thread = a_thread()
+    ask(thread)
+    second = ask(thread)
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Run.objects.filter(pk=second.pk).update(status=RunStatus.RUNNING)
+
+
+def test_runs_of_two_threads_run_side_by_side():
+    """Row 85: two runs of one user at once, each its own."""
+    owner = a_person()
+
+    assert [ask(a_thread(owner)).status, ask(a_thread(owner)).status] == ["running", "running"]
+
+
+def test_a_claim_raises_fence_and_attempt_and_sets_lease_and_deadline():
+    run, conf, before = ask(a_thread()), chat_settings(), timezone.now()
+
+    taken = runs.claim(run.pk, "w")
+
+    assert taken is not None and not taken.recovered
+    assert (taken.run.fence, taken.run.attempt, taken.run.worker) == (1, 1, "w")
+    assert taken.run.lease_until >= before + timedelta(seconds=conf.lease_seconds)
+    assert taken.run.deadline >= before + timedelta(seconds=conf.run_seconds)
+
+
+def test_a_run_that_is_held_cannot_be_claimed():
+    run = a_claimed_run()
+
+    assert runs.claim(run.pk, "other") is None
+
+
+def test_a_queued_an_ended_and_a_missing_run_cannot_be_claimed():
+    thread = a_thread()
+    first, queued = claimed(ask(thread)), ask(thread)
+    assert runs.claim(queued.pk, "w") is None
+    runs.end(first, DONE)
+
+    assert runs.claim(first.pk, "w") is None
+    assert runs.claim(uuid.uuid4(), "w") is None
+
+
+def test_a_run_whose_lease_ran_out_is_taken_over():
+    run = a_claimed_run()
+    expire(run)
+
+    taken = runs.claim(run.pk, "other")
+
+    assert taken is not None and taken.recovered
+    assert (taken.run.fence, taken.run.attempt, taken.run.worker) == (2, 2, "other")
+
+
+def test_a_takeover_keeps_the_start_and_the_deadline():
+    run = a_claimed_run()
+    expire(run)
+
+    taken = claimed(run)
+
+    assert (taken.started_at, taken.deadline) == (run.started_at, run.deadline)
+
+
+def test_eight_workers_that_claim_at_once_have_one_winner():
+    """Row 51: one worker takes over, not two."""
+    run = ask(a_thread())
+
+    found = in_threads(lambda n: runs.claim(run.pk, str(n)), range(8))
+
+    assert sum(taken is not None for taken in found) == 1
+    assert now_of(run).fence == 1
+
+
+def test_a_claim_between_anothers_look_and_its_write_wins():
+    """Row 51: the write is a compare-and-set on what was looked at."""
+    run, first = ask(a_thread()), []
+
+    def overtaken(execute, sql, params, many, context):
+        if sql.startswith("UPDATE") and not first:
+            first.extend(in_threads(lambda worker: runs.claim(run.pk, worker), ["first"]))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(overtaken):
+        second = runs.claim(run.pk, "second")
+
+    assert (first[0].run.worker, second) == ("first", None)
+    assert (now_of(run).worker, now_of(run).attempt) == ("first", 1)
+
+
+def test_renewing_holds_a_workers_runs_and_no_others():
+    mine, other = claimed(ask(a_thread()), "mine"), a_claimed_run()
+    for run in (mine, other):
+        expire(run)
+
+    held = runs.renew_leases("mine")
+
+    assert held == {mine.pk: False}
+    assert now_of(mine).lease_until > timezone.now() > now_of(other).lease_until
+
+
+def test_renewing_tells_of_a_stop():
+    worker = uuid.uuid4().hex
+    run = claimed(ask(a_thread()), worker)
+    runs.request_stop(run)
+
+    assert runs.renew_leases(worker) == {run.pk: True}
+
+
+def test_a_run_that_was_taken_over_is_not_renewed_by_the_worker_before():
+    worker = uuid.uuid4().hex
+    run = claimed(ask(a_thread()), worker)
+    expire(run)
+    claimed(run)
+
+    assert runs.renew_leases(worker) == {}
+
+
+def test_a_run_handed_over_can_be_claimed_at_once():
+    run = a_claimed_run()
+
+    assert runs.hand_over(run)
+    assert claimed(run).attempt == 2
+
+
+def test_a_run_that_was_taken_over_cannot_be_handed_over():
+    run = a_claimed_run()
+    expire(run)
+    taken = claimed(run, "other")
+
+    assert not runs.hand_over(run)
+    assert now_of(run).worker == taken.worker
+
+
+def test_a_stop_is_noted_once():
+    run = a_claimed_run()
+
+    assert runs.request_stop(run)
+    first = now_of(run).cancel_requested_at
+    assert runs.request_stop(run)
+
+    assert now_of(run).cancel_requested_at == first
+
+
+def test_a_stop_of_an_ended_run_is_told():
+    run = a_claimed_run()
+    runs.end(run, DONE)
+
+    assert not runs.request_stop(run)
+
+
+def test_a_member_finds_the_run():
+    thread, other = a_thread(), a_person()
+    run = ask(thread)
+    ThreadMember.objects.create(thread=thread, user_id=other.id)
+
+    assert runs.run_of(other.id, run.pk) == run
+
+
+def test_anothers_run_and_a_missing_one_look_the_same():
+    """Row 80: another user's run → not_found, as for a missing one."""
+    run, other = ask(a_thread()), a_person()
+
+    with pytest.raises(NotFound) as anothers:
+        runs.run_of(other.id, run.pk)
+    with pytest.raises(NotFound) as missing:
+        runs.run_of(other.id, uuid.uuid4())
+
+    assert str(anothers.value) == str(missing.value)
+
+
+def test_the_sweep_finds_what_nobody_holds():
+    held, lost, late, fresh = a_claimed_run(), a_claimed_run(), ask(a_thread()), ask(a_thread())
+    expire(lost)
+    Run.objects.filter(pk=late.pk).update(admitted_at=timezone.now() - timedelta(seconds=4))
+
+    found = runs.unclaimed(timezone.now(), 10_000)
+
+    assert {lost.pk, late.pk} <= set(found)
+    assert not {held.pk, fresh.pk} & set(found)

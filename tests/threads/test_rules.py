@@ -1,0 +1,157 @@
+"""Threads: their titles, who may read them, and the order of what is said."""
+
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatrouting.testing.people import make_person
+from chatrouting.threads.models import ThreadMember, ThreadMessage
+from chatrouting.threads.rules import (
+    TITLE_CHARACTERS,
+    Answer,
+    Person,
+    add_answer,
+    add_question,
+    member_ids,
+    new_thread,
+    thread_of,
+    title_of,
+)
+from routing_core.errors import NotFound
+
+
+def a_person():
+    made = make_person()
+    return Person(made.user_id, made.name)
+
+
+@pytest.mark.parametrize(
+    ("content", "title"),
+    [
+        ("hello", "hello"),
+        ("  hello  \nmore", "hello"),
+        ("\n\n first line \r\nsecond", "first line"),
+        ("x" * 60, "x" * 60),
+        ("x" * 61, "x" * 59 + "…"),
+        ("word " * 30, ("word " * 30)[:59].rstrip() + "…"),
+    ],
+)
+def test_a_title_is_the_first_line_cut(content, title):
+    assert title_of(content) == title
+
+
+@given(st.text(min_size=1).filter(lambda text: text.strip()))
+def test_every_content_that_is_not_blank_has_a_title(content):
+    title = title_of(content)
+
+    assert 0 < len(title) <= TITLE_CHARACTERS
+    assert len(title.splitlines()) == 1
+
+
+def test_a_new_thread_has_its_owner_as_the_only_member():
+    owner = a_person()
+
+    thread = new_thread(owner, "title")
+
+    assert list(thread.members.values_list("user_id", "role")) == [(int(owner.id), "owner")]
+    assert member_ids(thread.pk) == [owner.id]
+
+
+def test_the_members_of_a_thread_are_all_told():
+    owner, other = a_person(), a_person()
+    thread = new_thread(owner, "title")
+    ThreadMember.objects.create(thread=thread, user_id=other.id)
+
+    assert set(member_ids(thread.pk)) == {owner.id, other.id}
+
+
+def test_a_member_finds_the_thread():
+    owner = a_person()
+    thread = new_thread(owner, "title")
+
+    assert thread_of(owner.id, thread.pk) == thread
+
+
+def test_anothers_thread_and_a_missing_one_look_the_same():
+    """Row 80: another user's thread → not_found, as for a missing one."""
+    owner, other = a_person(), a_person()
+    thread = new_thread(owner, "title")
+
+    with pytest.raises(NotFound) as anothers:
+        thread_of(other.id, thread.pk)
+    with pytest.raises(NotFound) as missing:
+        thread_of(other.id, uuid.uuid4())
+
+    assert vars(anothers.value) == vars(missing.value)
+    assert str(anothers.value) == str(missing.value)
+
+
+def test_a_question_leaves_the_place_after_it_for_its_answer():
+    owner = a_person()
+    thread = new_thread(owner, "title")
+
+    first = add_question(thread, owner, "one")
+    second = add_question(thread, owner, "two")
+    answer = add_answer(first, Answer(uuid.uuid4(), "demo", "said"), timezone.now())
+
+    assert [first.position, answer.position, second.position] == [1, 2, 3]
+
+
+def test_an_answer_stands_after_its_question_however_late_it_comes():
+    owner = a_person()
+    thread = new_thread(owner, "title")
+    questions = [add_question(thread, owner, text) for text in ("one", "two", "three")]
+
+    for question in (questions[2], questions[0], questions[1]):
+        answer = Answer(uuid.uuid4(), "demo", f"to {question.content}")
+        add_answer(question, answer, timezone.now())
+
+    said = thread.messages.order_by("position").values_list("content", flat=True)
+    assert list(said) == ["one", "to one", "two", "to two", "three", "to three"]
+
+
+def test_an_answer_has_the_id_that_was_announced():
+    owner = a_person()
+    question = add_question(new_thread(owner, "title"), owner, "one")
+    message_id = uuid.uuid4()
+
+    add_answer(question, Answer(message_id, "demo", "said"), timezone.now())
+
+    answer = ThreadMessage.objects.get(pk=message_id)
+    assert (answer.role, answer.author, answer.author_name) == ("agent", None, "demo")
+
+
+def test_saying_something_moves_the_thread_to_the_front():
+    owner = a_person()
+    thread = new_thread(owner, "title")
+    before = thread.updated_at
+
+    question = add_question(thread, owner, "one")
+    asked = thread_of(owner.id, thread.pk).updated_at
+    answered_at = timezone.now()
+    add_answer(question, Answer(uuid.uuid4(), "demo", "said"), answered_at)
+
+    assert before < asked < answered_at
+    assert thread_of(owner.id, thread.pk).updated_at == answered_at
+
+
+def test_questions_of_eight_threads_at_once_have_places_of_their_own():
+    owner = a_person()
+    thread = new_thread(owner, "title")
+
+    def ask(number):
+        try:
+            with transaction.atomic():
+                return add_question(thread_of(owner.id, thread.pk), owner, str(number)).position
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as threads:
+        places = list(threads.map(ask, range(24)))
+
+    assert sorted(places) == list(range(1, 49, 2))
