@@ -1,6 +1,7 @@
 # `make run` and `make test` do all the set-up on a machine that has Python 3.11+, git and make.
 
 PYTHON := .venv/bin/python
+CORE := tests/routing_core
 
 .PHONY: help run test lint types format clean
 
@@ -13,8 +14,9 @@ run:  ## set up and serve the site on http://127.0.0.1:8000
 
 test:  ## set up and run all tests; ARGS="-k name" passes options to pytest
 	@sh scripts/setup.sh requirements-dev.txt
-	@CHROMIUM="$$(sh scripts/browser.sh)" && export CHROMIUM && $(PYTHON) -m coverage run -m pytest $(ARGS)
-	@test -n "$(ARGS)" || $(PYTHON) -m coverage report
+	@test -n "$(ARGS)" || { $(PYTHON) -m coverage run -m pytest -q $(CORE) && $(PYTHON) -m coverage report; }
+	@CHROMIUM="$$(sh scripts/browser.sh)" && export CHROMIUM && \
+	    exec $(PYTHON) -m pytest $(if $(ARGS),$(ARGS),--ignore=$(CORE))
 
 lint:  ## look for what ruff and the formatter find wrong
 	@sh scripts/setup.sh requirements-dev.txt
