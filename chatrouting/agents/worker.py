@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 REBUILD_SECONDS = (0.2, 0.5, 1.0, 2.0)
 HAND_OVER_SECONDS = 2.0
+END_TRIES = 4
+END_SECONDS = 0.25
 
 Duty: TypeAlias = Coroutine[Any, Any, None]
 
@@ -27,25 +29,34 @@ async def run_worker(
 ) -> None:
     """Work until `stopped` is set, then hand over what still runs and return.
 
-    `duties` of other rooms run beside, for ever.
+    `duties` of other rooms run beside, for ever. Raises what one of them raises.
     """
     async with asyncio.TaskGroup() as runs:
         host = RunHost(runs)
         logger.info("worker %s takes runs, %d at a time", host.worker, concurrency)
-        async with asyncio.TaskGroup() as tasks:
-            started = [
-                tasks.create_task(host.keep_leases(), name="leases"),
-                tasks.create_task(host.sweep(), name="sweep"),
-                tasks.create_task(_heed_stops(host), name="stops"),
-                tasks.create_task(_take_jobs(host, concurrency), name="jobs"),
-                *(tasks.create_task(duty()) for duty in duties),
-            ]
-            await stopped.wait()
-            await host.hand_over(HAND_OVER_SECONDS)
-            for duty in started:
-                duty.cancel()
+        own = (host.keep_leases, host.sweep, lambda: _heed_stops(host))
+        started = [asyncio.create_task(duty()) for duty in (*own, *duties)]
+        started.append(asyncio.create_task(_take_jobs(host, concurrency), name="jobs"))
+        stopping = asyncio.create_task(stopped.wait())
+        ended, _ = await asyncio.wait({stopping, *started}, return_when="FIRST_COMPLETED")
+        await host.hand_over(HAND_OVER_SECONDS)
+        await _end([stopping, *started])
     await run_queue().close()
     await close_valkey()
+    for duty in ended:
+        duty.result()  # a duty that ended by itself ended by what it raises here
+
+
+async def _end(duties: Sequence[asyncio.Task[Any]]) -> None:
+    """Cancel them, again where it is swallowed: streaQ's client does so after a flush."""
+    left = set(duties)
+    for _ in range(END_TRIES):
+        for duty in left:
+            duty.cancel()
+        _, left = await asyncio.wait(left, timeout=END_SECONDS)
+        if not left:
+            return
+    logger.error("%s did not end", ", ".join(duty.get_name() for duty in left))
 
 
 async def _take_jobs(host: RunHost, concurrency: int) -> None:

@@ -20,9 +20,16 @@ from chatrouting.serving.valkey import EmbeddedValkey
 from chatrouting.testing.frames import assert_error
 from chatrouting.testing.order import check_run
 from chatrouting.testing.people import make_person
-from chatrouting.testing.system import wait_until
+from chatrouting.testing.system import System, wait_until
 
 TAKEN_OVER_SECONDS = 10
+
+
+@pytest.fixture
+def own_system(services, tmp_path):
+    """Processes that end with the test."""
+    with System(tmp_path) as started:
+        yield started
 
 
 @pytest.fixture
@@ -34,14 +41,14 @@ def ends(client, run_id):
     return [e["payload"] for e in client.of_run(run_id) if e["type"] == "agent_completed"]
 
 
-async def test_a_killed_worker_is_taken_over(system, alice):
+async def test_a_killed_worker_is_taken_over(own_system, alice):
     """Row 51: another begins attempt 2 within 10 s, and the user sees one end."""
     queue = {"CHATROUTING_QUEUE": "killed"}
-    web, first = system.web(**queue), system.worker(**queue)
+    web, first = own_system.web(**queue), own_system.worker(**queue)
     async with await web.connect(alice, seconds=20) as a:
         run_id = (await a.ask("user_message", content="/stream 1000 20"))["payload"]["run_id"]
         await a.expect_event("agent_delta")
-        second = system.worker(**queue)
+        second = own_system.worker(**queue)
         first.kill()
         killed = time.monotonic()
         await a.expect_event("agent_started", attempt=2)
@@ -54,14 +61,18 @@ async def test_a_killed_worker_is_taken_over(system, alice):
     second.assert_no_traceback()
 
 
-async def test_a_run_whose_tool_had_started_is_not_repeated(system, alice):
+async def test_a_run_whose_tool_had_started_is_not_repeated(own_system, alice):
     """Row 51: its worker dies; the call is ended as interrupted, the run as lost, the text kept."""
-    queue = {"CHATROUTING_QUEUE": "lost"}
-    web, first = system.web(**queue), system.worker(**queue)
+    queue = {
+        "CHATROUTING_QUEUE": "lost",
+        "CHATROUTING_LEASE_SECONDS": "2",
+        "CHATROUTING_SWEEP_SECONDS": "0.5",
+    }
+    web, first = own_system.web(**queue), own_system.worker(**queue)
     async with await web.connect(alice, seconds=20) as a:
         run_id = (await a.ask("user_message", content="/slowtool 60"))["payload"]["run_id"]
         await a.expect_event("tool_executing")
-        system.worker(**queue)
+        own_system.worker(**queue)
         first.kill()
         events = await a.whole_run(run_id)
     check_run(events)
@@ -76,14 +87,14 @@ async def test_a_run_whose_tool_had_started_is_not_repeated(system, alice):
     assert (end["outcome"], end["attempt"]) == ("lost", 1)
 
 
-async def test_a_stopped_worker_hands_its_run_over(system, alice):
+async def test_a_stopped_worker_hands_its_run_over(own_system, alice):
     """Row 70: SIGTERM cancels nothing; another worker goes on."""
     queue = {"CHATROUTING_QUEUE": "handed"}
-    web, first = system.web(**queue), system.worker(**queue)
+    web, first = own_system.web(**queue), own_system.worker(**queue)
     async with await web.connect(alice, seconds=20) as a:
         run_id = (await a.ask("user_message", content="/stream 1000 20"))["payload"]["run_id"]
         await a.expect_event("agent_delta")
-        system.worker(**queue)
+        own_system.worker(**queue)
         assert await asyncio.to_thread(first.stop) == 0
         await a.expect_event("agent_started", attempt=2)
         await a.ask("stop_agent", run_id=run_id)
@@ -91,22 +102,27 @@ async def test_a_stopped_worker_hands_its_run_over(system, alice):
     first.assert_no_traceback()
 
 
-async def test_a_killed_web_process_leaves_no_connection(system, web, alice):
-    """Row 59: its rows are swept by another within 12 s."""
-    doomed = system.web()
+async def test_a_killed_web_process_leaves_no_connection(own_system, alice):
+    """Row 59: its rows are swept by another, once it has not been heard of for its time."""
+    short = {
+        "CHATROUTING_PROCESS_DEAD_SECONDS": "2",
+        "CHATROUTING_PROCESS_HEARTBEAT_SECONDS": "0.5",
+    }
+    doomed, staying = own_system.web(**short), own_system.web(**short)
     client = await doomed.connect(alice)
     connection_id = client.welcome["connection_id"]
     rows = Connection.objects.filter(pk=connection_id)
     assert await in_database(rows.exists)
-    async with await web.connect(alice):
+    async with await staying.connect(alice):
         doomed.kill()
         await in_database(wait_until, lambda: not rows.exists(), "the sweep", 15)
     await client.close()
 
 
-async def test_a_stopped_web_process_says_bye_and_cleans_up(system, alice):
+async def test_a_stopped_web_process_says_bye_and_cleans_up(own_system, alice):
     """Row 70: `bye` 4200, the close, no row left, and the client resumes on another."""
-    leaving, staying = system.web(), system.web()
+    own_system.worker()
+    leaving, staying = own_system.web(), own_system.web()
     client = await leaving.connect(alice)
     run_id = (await client.ask("user_message", content="/stream 60 20"))["payload"]["run_id"]
     await client.expect_event("agent_delta")
@@ -165,12 +181,12 @@ def own_database(alice, tmp_path):
 
 
 @pytest.fixture
-def island(system, own_database, tmp_path):
+def island(own_database, tmp_path):
     """A web process and a worker on a Valkey and a database of their own."""
-    with EmbeddedValkey(tmp_path) as valkey:
-        own = {"REDIS_URL": valkey_url(Path(tmp_path)), "DATABASE_URL": own_database}
-        system.worker(**own)
-        yield valkey, system.web(**own)
+    own = {"REDIS_URL": valkey_url(Path(tmp_path)), "DATABASE_URL": own_database}
+    with EmbeddedValkey(tmp_path) as valkey, System(tmp_path) as started:
+        started.worker(**own)
+        yield valkey, started.web(**own)
 
 
 async def reload_until_completed(web, alice, run_id):

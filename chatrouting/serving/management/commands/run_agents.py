@@ -1,7 +1,9 @@
 """`manage.py run_agents`: work on runs until told to stop."""
 
 import asyncio
+import os
 import signal
+import threading
 
 from django.core.management.base import BaseCommand, CommandParser
 
@@ -9,6 +11,9 @@ from chatrouting.agents.worker import run_worker
 from chatrouting.chat import outbox
 from chatrouting.serving.parent import end_with_parent
 from chatrouting.stream.availability import demand_valkey
+
+# The process ends after this long, whatever does not: its runs' leases run out, others take them.
+EXIT_SECONDS = 8.0
 
 
 class Command(BaseCommand):
@@ -28,6 +33,13 @@ class Command(BaseCommand):
 async def _work(concurrency: int) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        stopped.set()
+        last_resort = threading.Timer(EXIT_SECONDS, os._exit, (1,))
+        last_resort.daemon = True
+        last_resort.start()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+        loop.add_signal_handler(number, stop)
     await run_worker(concurrency, stopped, [outbox.sweep])
