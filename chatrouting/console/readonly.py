@@ -61,6 +61,16 @@ class ReadOnlyAdmin(_ReadOnly, SearchById, ModelAdmin):  # type: ignore[misc]  #
     show_full_result_count = False
     list_fullwidth = True
 
+    def get_action_choices(
+        self, request: HttpRequest, default_choices: Any = None, action_location: Any = None
+    ) -> list[tuple[str, str]]:
+        """As unfold has it, which lacks the last parameter: Django 6.1 warns without, 5.2 has none."""
+        place = {} if action_location is None else {"action_location": action_location}
+        choices: list[tuple[str, str]] = super(ModelAdmin, self).get_action_choices(
+            request, [("", "Select action")], **place
+        )
+        return choices
+
 
 class ReadOnlyInline(_ReadOnly, TabularInline):  # type: ignore[misc]  # because unfold has no types
     """The rows that belong to the row shown, in pages. Each names its `fields`."""

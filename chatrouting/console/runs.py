@@ -83,7 +83,8 @@ class RunAdmin(ReadOnlyAdmin):
             "Course",
             {
                 "fields": (
-                    ("attempt", "fence", "worker"),
+                    ("attempt", "fence"),
+                    "worker",
                     ("created_at", "admitted_at"),
                     ("started_at", "finished_at"),
                     ("deadline", "lease_until"),
