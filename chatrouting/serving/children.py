@@ -72,6 +72,8 @@ class Children:
             start_new_session=True,
         )
         self._running[child.name] = process
+        if self._stopping.is_set():  # while it was being started
+            _signal_all([process], signal.SIGKILL)
         try:
             await self._follow(child.name, process)
             return await process.wait()

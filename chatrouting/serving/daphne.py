@@ -47,6 +47,11 @@ class DaphneServer(Server):  # type: ignore[misc]  # because daphne has no types
         self.ws_factory.setProtocolOptions(failByDrop=False, allowNullOrigin=True)
         self._ports.append(port)
 
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        """daphne would let a client name the site's prefix, by a header of its own."""
+        scope["root_path"] = self.root_path
+        return super().create_application(protocol, scope)
+
     def kill_all_applications(self) -> Any:
         """Called by the reactor before it stops, and waited for."""
         return defer.Deferred.fromFuture(asyncio.ensure_future(self._drain()))
