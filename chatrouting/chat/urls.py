@@ -12,4 +12,8 @@ urlpatterns = [
     path("messages/<uuid:message_id>/html", views.message_html, name="message_html"),
     path("accounts/login/", views.SignIn.as_view(), name="sign_in"),
     path("accounts/logout/", LogoutView.as_view(), name="sign_out"),
+    path("accounts/password_change/", views.ChangePassword.as_view(), name="change_password"),
+    path(
+        "accounts/password_change/done/", views.PasswordChanged.as_view(), name="password_changed"
+    ),
 ]

@@ -1,19 +1,26 @@
-"""The page, signing in, and one finished message as HTML."""
+"""The page, signing in, changing the password, and one finished message as HTML."""
 
 import uuid
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.views import (
+    LoginView,
+    PasswordChangeDoneView,
+    PasswordChangeView,
+)
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse_lazy
 from django.utils.cache import patch_cache_control
+from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from chatrouting.chat.rendering import VERSION, markdown_html
+from chatrouting.chat.sign_in import LimitedSignIn, with_status
 from chatrouting.threads.models import ThreadMessage
 
 
@@ -29,10 +36,28 @@ class SignIn(LoginView):
     """Sign in by name and password. With `DEBUG` the demo accounts are named."""
 
     template_name = "chat/sign_in.html"
+    authentication_form = LimitedSignIn
     redirect_authenticated_user = True
+
+    def form_invalid(self, form: Any) -> HttpResponse:
+        return with_status(super().form_invalid(form))
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(demo=settings.DEBUG, **kwargs)
+
+
+@method_decorator(never_cache, name="dispatch")
+class ChangePassword(PasswordChangeView):
+    """A new password for who knows the old one; this session goes on, all others of the person end."""
+
+    template_name = "chat/change_password.html"
+    success_url = reverse_lazy("chat:password_changed")
+
+
+class PasswordChanged(PasswordChangeDoneView):
+    """It is done."""
+
+    template_name = "chat/password_changed.html"
 
 
 @require_safe

@@ -5,11 +5,8 @@ person look at its session anew.
 """
 
 import functools
-import logging
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-from asgiref.sync import async_to_sync
 from django.contrib.auth import SESSION_KEY, get_user_model
 from django.contrib.auth.signals import user_logged_out
 from django.contrib.sessions.models import Session
@@ -17,11 +14,10 @@ from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 from django.http import HttpRequest
 
+from chatrouting.connections.afterwards import Ring, keep, told
 from chatrouting.connections.sessions import session_digest
-from chatrouting.stream.doorbell import Dismissal, ring_check, ring_dismissal
+from chatrouting.stream.doorbell import Dismissal, ring_check_now, ring_dismissal_now
 from routing_core.closing import CloseCode
-
-logger = logging.getLogger(__name__)
 
 # Written at every sign-in; says nothing about who may stay.
 HARMLESS = frozenset({"last_login"})
@@ -50,25 +46,23 @@ def _session_deleted(sender: Any, instance: Session, **kwargs: Any) -> None:
 def _account_saved(sender: Any, instance: Any, created: bool, **kwargs: Any) -> None:
     fields = kwargs.get("update_fields")
     if not created and (fields is None or not HARMLESS.issuperset(fields)):
-        _tell(functools.partial(ring_check, str(instance.pk)))
+        _tell(functools.partial(ring_check_now, str(instance.pk)))
 
 
 def _account_deleted(sender: Any, instance: Any, **kwargs: Any) -> None:
-    _tell(functools.partial(ring_check, str(instance.pk)))
+    _tell(functools.partial(ring_check_now, str(instance.pk)))
 
 
 def _dismiss_session(user_id: str, key: str) -> None:
     dismissal = Dismissal(CloseCode.NO_SESSION, session_digest=session_digest(key))
-    _tell(functools.partial(ring_dismissal, user_id, dismissal))
+    _tell(functools.partial(ring_dismissal_now, user_id, dismissal))
 
 
-def _tell(ring: Callable[[], Awaitable[None]]) -> None:
-    """Once the change is committed. What cannot be told now, the sweep finds."""
+def _tell(ring: Ring) -> None:
+    """Once the change is committed, and the answer to its request is on its way."""
     transaction.on_commit(functools.partial(_run, ring))
 
 
-def _run(ring: Callable[[], Awaitable[None]]) -> None:
-    try:
-        async_to_sync(ring)()
-    except Exception:  # an edge: signing out must work also where nobody can be told
-        logger.exception("the sockets of an ended session were not told; the sweep will find them")
+def _run(ring: Ring) -> None:
+    if not keep(ring):
+        told(ring)
