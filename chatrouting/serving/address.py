@@ -59,9 +59,9 @@ class Address:
         return f"Cannot listen on {self.host} port {self.port}: {error.strerror or error}."
 
 
-def demand_no_demo_accounts() -> None:
-    """Raises `CommandError` where a production site lets everybody in with the demo password."""
-    if settings.DEBUG:
+def demand_no_demo_accounts(address: Address) -> None:
+    """Raises `CommandError` where more than this machine could sign in with the demo password."""
+    if settings.DEBUG and address.is_loopback:
         return
     try:
         found = open_demo_accounts()
@@ -70,7 +70,8 @@ def demand_no_demo_accounts() -> None:
             f"The database is not usable ({error}). Run `manage.py migrate`."
         ) from None
     if found:
+        where = f", and {address.host} is not this machine alone" if settings.DEBUG else ""
         raise CommandError(
-            f"The demo accounts {', '.join(found)} can still sign in with the demo password. "
+            f"The demo accounts {', '.join(found)} can still sign in with the demo password{where}. "
             "Change their passwords (`manage.py changepassword`) or delete them."
         )
