@@ -1,13 +1,17 @@
 """From a user's stream to one socket: in order, no gap, no double, nobody else's."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Protocol
 
 from chatrouting import counters
-from chatrouting.stream.log import EventLog, Page, Record
+from chatrouting.stream.frames import Frame
+from chatrouting.stream.log import EventLog, Page, Record, Top
 from routing_core.cursor import Cursor, Step
-from routing_core.envelope import event_frame
+from routing_core.envelope import event_frame, event_type
 
 logger = logging.getLogger(__name__)
 
@@ -28,17 +32,46 @@ class Position:
     seq: int
 
 
+class Sink(Protocol):
+    """Where events go."""
+
+    def send(self, frame: Frame) -> bool:
+        """Send at once. False where it is closed."""
+        ...
+
+    async def room(self) -> None:
+        """Wait until most of what was sent has left, so that a replay goes at the reader's pace."""
+        ...
+
+
+class Pace(Enum):
+    """How events reach the socket."""
+
+    OPENING = auto()  # no place yet: what is heard is only noted
+    CATCHING_UP = auto()  # from the log: what is heard is only noted
+    LIVE = auto()  # as they are heard
+    ENDED = auto()
+
+
 class Delivery:
     """One socket's way to its user's stream.
 
-    Call `open`, then send the welcome, then `replay`; from then on `deliver` whatever the bell tells.
-    The bell must have been subscribed to before `open`, so that nothing falls between.
+    Have it hear the user's events, then `open`, send the welcome, and `start`. It ends itself where it
+    cannot go on, and tells `failed` why: `PositionLost`, `ForeignEvent`, or what redis-py raises.
     """
 
-    def __init__(self, user_id: str, log: EventLog, send: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self, user_id: str, log: EventLog, sink: Sink, failed: Callable[[Exception], None]
+    ) -> None:
         self._user_id = user_id
         self._log = log
-        self._send = send
+        self._sink = sink
+        self._failed = failed
+        self._pace = Pace.OPENING
+        self._noted = Top("", 0)
+        self._sent = 0
+        self._types: frozenset[str] | None = None
+        self._catching_up: asyncio.Task[None] | None = None
         self.cursor = Cursor("", 0)
         self.top = 0
 
@@ -51,59 +84,117 @@ class Delivery:
         page = await self._log.read(self._user_id, position.epoch, position.seq, limit=1)
         self.top = page.top
         self.cursor = Cursor(page.epoch, position.seq if page.whole else page.top)
+        self._sent = self.cursor.seq
         if asked is None:
             return None
         counters.resumes.labels(str(page.whole).lower()).inc()
         return page.whole
 
-    async def replay(self) -> None:
-        """Send what was missed up to the top seen by `open`, at the reader's pace."""
-        while self.cursor.seq < self.top:
-            await self._send_page(await self._next_page(), "resume")
+    def start(self) -> None:
+        """Send what was missed, then what comes."""
+        self._settle("resume")
 
-    async def deliver(self, record: Record) -> None:
-        """Send one event that the bell told of, or what is missing before it.
+    def hear(self, record: Record, frame: Frame) -> bool:
+        """An event was appended; `frame` is what every socket is sent of it. True where it was sent."""
+        if record.owner != self._user_id:
+            self._end(self._foreign(record))
+        elif self._pace is Pace.LIVE:
+            step = self.cursor.advance(record.epoch, record.seq)
+            if step is Step.NEXT:
+                return self._write(record, frame)
+            if step is not Step.DUPLICATE:
+                self._note(Top(record.epoch, record.seq))
+                self._catch_up("gap")
+        else:
+            self._note(Top(record.epoch, record.seq))
+        return False
 
-        Raises `PositionLost` or `ForeignEvent`: the socket must be closed.
-        """
-        self._demand_own(record)
-        step = self.cursor.advance(record.epoch, record.seq)
-        if step is Step.NEXT:
-            await self._write(record)
-        elif step is Step.GAP:
-            await self.catch_up("gap")
-        elif step is Step.LOST:
-            raise PositionLost(f"epoch {record.epoch} instead of {self.cursor.epoch}")
+    def hear_top(self, top: Top) -> None:
+        """The stream ends here: what is missing before is read from the log."""
+        self._note(top)
+        if self._pace is Pace.LIVE:
+            self._settle("gap")
 
-    async def catch_up(self, reason: str) -> None:
-        """Send everything up to the stream's top from the log."""
-        page = await self._next_page()
-        while page.records:
-            await self._send_page(page, reason)
+    def select(self, types: frozenset[str] | None) -> None:
+        """Send events of these types only; None: of all."""
+        self._types = types
+
+    @property
+    def skipped_to(self) -> int | None:
+        """Up to where nothing was sent since the last event, because it was not selected."""
+        return self.cursor.seq if self.cursor.seq > self._sent else None
+
+    async def close(self) -> None:
+        """Send nothing more."""
+        self._pace = Pace.ENDED
+        if self._catching_up is not None:
+            self._catching_up.cancel()
+            await asyncio.gather(self._catching_up, return_exceptions=True)
+
+    def _note(self, top: Top) -> None:
+        if top.epoch != self._noted.epoch or top.seq > self._noted.seq:
+            self._noted = top
+
+    def _behind(self) -> bool:
+        """Whether something was heard of that was not sent."""
+        noted = self._noted.seq if self._noted.epoch == self.cursor.epoch else 0
+        return self.cursor.seq < max(self.top, noted)
+
+    def _settle(self, reason: str) -> None:
+        if self._behind() or self._noted.epoch not in ("", self.cursor.epoch):
+            self._catch_up(reason)
+        else:
+            self._pace = Pace.LIVE
+
+    def _catch_up(self, reason: str) -> None:
+        self._pace = Pace.CATCHING_UP
+        self._catching_up = asyncio.create_task(self._read_up(reason), name="catching up")
+
+    async def _read_up(self, reason: str) -> None:
+        """Send everything up to the stream's top from the log, then go live."""
+        try:
             page = await self._next_page()
+            while page.records or self._behind():
+                await self._send_page(page, reason)
+                page = await self._next_page()
+        except Exception as error:  # noqa: BLE001 - reason: an edge: whatever it is, the socket is told and closed
+            self._end(error)
+        else:
+            if self._pace is Pace.CATCHING_UP:
+                self._pace = Pace.LIVE
 
     async def _next_page(self) -> Page:
         page = await self._log.read(self._user_id, self.cursor.epoch, self.cursor.seq)
-        if not page.whole:
+        lost_tail = self._noted.epoch == page.epoch and self._noted.seq > page.top
+        if not page.whole or (lost_tail and not page.records):
             raise PositionLost(f"after {self.cursor.seq} of {page.top}")
         return page
 
     async def _send_page(self, page: Page, reason: str) -> None:
         for record in page.records:
-            self._demand_own(record)
+            if record.owner != self._user_id:
+                raise self._foreign(record)
             if self.cursor.advance(record.epoch, record.seq) is not Step.NEXT:
                 raise PositionLost(f"the log has {record.seq} after {self.cursor.seq}")
-            await self._write(record)
-            counters.events_recovered.labels(reason).inc()
+            await self._sink.room()
+            if self._write(record, Frame(event_frame(record.body, record.seq))):
+                counters.events_recovered.labels(reason).inc()
 
-    async def _write(self, record: Record) -> None:
-        await self._send(event_frame(record.body, record.seq))
-        counters.events_delivered.inc()
+    def _write(self, record: Record, frame: Frame) -> bool:
+        if self._types is not None and event_type(record.body) not in self._types:
+            counters.events_filtered.inc()
+            return False
+        if self._sent != record.seq - 1:
+            frame = Frame(event_frame(record.body, record.seq, skipped_to=record.seq - 1))
+        self._sent = record.seq
+        return self._sink.send(frame)
 
-    def _demand_own(self, record: Record) -> None:
-        if record.owner != self._user_id:
-            counters.events_lost.labels("foreign").inc()
-            logger.error(
-                "an event of user %s reached a socket of user %s", record.owner, self._user_id
-            )
-            raise ForeignEvent
+    def _foreign(self, record: Record) -> ForeignEvent:
+        counters.events_lost.labels("foreign").inc()
+        logger.error("an event of user %s reached a socket of user %s", record.owner, self._user_id)
+        return ForeignEvent()
+
+    def _end(self, error: Exception) -> None:
+        if self._pace is not Pace.ENDED:
+            self._pace = Pace.ENDED
+            self._failed(error)

@@ -1,7 +1,7 @@
-"""The bell: the channel layer tells sockets of an event at once. The log, not the bell, is the truth.
+"""The bell: the channel layer tells sockets of what happened at once. The log, not the bell, is the truth.
 
-The one place that knows group names and the types of layer messages. A layer message's type picks a
-method of the consumer, so no text of a client ever becomes one.
+The one place that knows group names and the types of layer messages, and no text of a client ever
+becomes one of either.
 """
 
 import asyncio
@@ -10,20 +10,26 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+from asgiref.sync import async_to_sync
 from channels.layers import BaseChannelLayer, get_channel_layer
 from django.core.exceptions import ImproperlyConfigured
 
 from chatrouting import counters
-from chatrouting.stream.log import Record
+from chatrouting.stream.layer import ValkeyChannelLayer
+from chatrouting.stream.log import SILENT, Append, Bell, Record
 
 logger = logging.getLogger(__name__)
 
 DELIVER = "event.deliver"
 DISMISS = "socket.dismiss"
 CHECK = "session.check"
+SHOW = "signal.show"
 STOP = "run.stop"
 WORKERS = "workers"
 RETRY_SECONDS = 1.0
+
+_packed = msgspec.msgpack.Encoder().encode
 
 
 def channel_layer() -> BaseChannelLayer:
@@ -35,13 +41,26 @@ def channel_layer() -> BaseChannelLayer:
 
 
 def user_group(user_id: str) -> str:
-    """The group of all sockets of one user."""
+    """The group of all who listen for one user."""
     return f"user.{user_id}"
 
 
-async def ring(records: Sequence[Record]) -> None:
-    """Tell the sockets of each record's owner. A bell that fails loses nothing: the log has it."""
+def bell(append: Append) -> Bell:
+    """How the append itself rings, where the layer allows that; else `ring` has to follow it."""
     layer = channel_layer()
+    if not isinstance(layer, ValkeyChannelLayer):
+        return SILENT
+    head = _packed({"type": DELIVER, "owner": append.user_id, "body": append.body})
+    # The script adds two more fields to this map: seq and epoch.
+    beginning = b"\x85" + head[1 : len(head) - len(append.body)]
+    return Bell(layer.group_address(user_group(append.user_id)), beginning)
+
+
+async def ring(records: Sequence[Record]) -> None:
+    """Tell of each record, where the append could not. A bell that fails loses nothing: the log has it."""
+    layer = channel_layer()
+    if isinstance(layer, ValkeyChannelLayer):
+        return
     for record in records:
         try:
             await layer.group_send(user_group(record.owner), _message(record))
@@ -54,9 +73,9 @@ def _message(record: Record) -> dict[str, Any]:
     return {
         "type": DELIVER,
         "owner": record.owner,
-        "epoch": record.epoch,
-        "seq": record.seq,
         "body": record.body,
+        "seq": record.seq,
+        "epoch": record.epoch,
     }
 
 
@@ -79,15 +98,45 @@ class Dismissal:
         return session and (not self.connection_ids or connection_id in self.connection_ids)
 
 
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """A frame for the sockets of a user that is not kept, but for one of them where one is left out."""
+
+    text: str
+    except_connection: str = ""
+
+
 async def ring_dismissal(user_id: str, dismissal: Dismissal) -> None:
     """Close sockets of this user, in whatever process they are. Raises what the layer's backend raises."""
-    message = {
+    await channel_layer().group_send(user_group(user_id), _dismiss(dismissal))
+
+
+def ring_dismissal_now(user_id: str, dismissal: Dismissal) -> None:
+    """`ring_dismissal` for callers without an event loop."""
+    _send_now(user_group(user_id), _dismiss(dismissal))
+
+
+def ring_check_now(user_id: str) -> None:
+    """Let every socket of this user look at its session anew. Raises what the layer's backend raises."""
+    _send_now(user_group(user_id), {"type": CHECK})
+
+
+async def ring_signal(user_id: str, signal: Signal) -> None:
+    """Show a signal on a user's sockets. Nothing depends on its arrival."""
+    message = {"type": SHOW, "text": signal.text, "except": signal.except_connection}
+    try:
+        await channel_layer().group_send(user_group(user_id), message)
+    except Exception:  # an edge: whatever the layer's backend raises, a signal may be lost
+        logger.debug("a signal was not sent", exc_info=True)
+
+
+def _dismiss(dismissal: Dismissal) -> dict[str, Any]:
+    return {
         "type": DISMISS,
         "code": dismissal.code,
         "session_digest": dismissal.session_digest,
         "connection_ids": list(dismissal.connection_ids),
     }
-    await channel_layer().group_send(user_group(user_id), message)
 
 
 def dismissal_in(message: dict[str, Any]) -> Dismissal:
@@ -96,9 +145,17 @@ def dismissal_in(message: dict[str, Any]) -> Dismissal:
     return Dismissal(message["code"], message["session_digest"], ids)
 
 
-async def ring_check(user_id: str) -> None:
-    """Let every socket of this user look at its session anew. Raises what the layer's backend raises."""
-    await channel_layer().group_send(user_group(user_id), {"type": CHECK})
+def signal_in(message: dict[str, Any]) -> Signal:
+    """The signal that a layer message carries."""
+    return Signal(message["text"], message["except"])
+
+
+def _send_now(group: str, message: dict[str, Any]) -> None:
+    layer = channel_layer()
+    if isinstance(layer, ValkeyChannelLayer):
+        layer.group_send_now(group, message)
+    else:
+        async_to_sync(layer.group_send)(group, message)
 
 
 async def ring_stop(run_id: str) -> None:

@@ -6,18 +6,20 @@ a tail, the next append or read begins another, so that no old position is ever 
 
 import hashlib
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from redis.asyncio import Redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
 from chatrouting.conf import ChatSettings
+from chatrouting.stream.valkey import Valkey
+from chatrouting.stream.wire import Argument
 
 PAGE = 200
+PAGE_BYTES = 512 * 1024
 _LUA = Path(__file__).parent / "lua"
 
 
@@ -54,14 +56,29 @@ class RunMark:
     before: int = 0
 
 
+class Membership(StrEnum):
+    """What an event has to do with its user's place in the thread."""
+
+    ANY = ""
+    MEMBER = "member"
+    LEAVE = "leave"
+    JOIN = "join"
+
+
 @dataclass(frozen=True, slots=True)
 class Append:
-    """One event for one user's stream. `key` makes it count once within the receipts' time."""
+    """One event for one user's stream. `key` makes it count once within the receipts' time.
+
+    After an event that makes its user `LEAVE` the thread, events for a `MEMBER` of it are not appended
+    to that user's stream, whoever took them for a member; until one that makes them `JOIN` again.
+    """
 
     user_id: str
     body: bytes
     key: str = ""
     mark: RunMark | None = None
+    thread_id: str = ""
+    membership: Membership = Membership.ANY
 
     @property
     def repeatable(self) -> bool:
@@ -77,6 +94,25 @@ class Record:
     epoch: str
     seq: int
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """How the append itself tells of an event: `head` comes before the body in what is published."""
+
+    channel: str = ""
+    head: bytes = b""
+
+
+SILENT = Bell()
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """Where a user's stream ends."""
+
+    epoch: str
+    seq: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,54 +148,76 @@ def _script(name: str) -> _Script:
 _APPEND = _script("append.lua")
 _READ = _script("read.lua")
 
-Call: TypeAlias = tuple[tuple[str, ...], tuple[Any, ...]]
+Call: TypeAlias = tuple[tuple[str, ...], tuple[Argument, ...]]
 
 
 class EventLog:
     """Appends to users' streams and reads them. Raises redis-py's errors where Valkey does not answer."""
 
-    def __init__(self, client: Redis, conf: ChatSettings) -> None:
+    def __init__(self, client: Valkey, conf: ChatSettings) -> None:
         self._client = client
         self._conf = conf
 
-    async def append(self, appends: Sequence[Append]) -> list[Record]:
-        """Append all in one round trip; the records they became, in order.
+    async def append(
+        self, appends: Sequence[Append], bell: Callable[[Append], Bell] = lambda append: SILENT
+    ) -> list[Record]:
+        """Append all in one round trip; the records they became, in order, but those of users who left.
 
         Raises `Fenced` where the fence of a run is stale, `TextLost` where its text is gone; either may
         hold for some of the users only.
         """
-        found = await self._run(_APPEND, [self._append_call(append) for append in appends])
-        return [_appended(append, answer) for append, answer in zip(appends, found, strict=True)]
+        calls = [self._append_call(append, bell(append)) for append in appends]
+        found = await self._run(_APPEND, calls)
+        records = [_appended(append, answer) for append, answer in zip(appends, found, strict=True)]
+        return [record for record in records if record is not None]
 
     async def read(self, user_id: str, epoch: str, seq: int, limit: int = PAGE) -> Page:
-        """The events after a position, `limit` at most. An empty `epoch` asks for the top alone."""
-        keys = (_key(user_id, "meta"), _key(user_id, "stream"))
-        arguments = (epoch, seq, uuid.uuid4().hex, limit, self._conf.position_seconds)
-        ((found, top, whole, flat),) = await self._run(_READ, [(keys, arguments)])
-        epoch = found.decode()
-        records = tuple(
-            Record(flat[index + 1].decode(), epoch, int(flat[index]), flat[index + 2])
-            for index in range(0, len(flat), 3)
-        )
-        return Page(epoch, top, bool(whole), records)
+        """The events after a position: `limit` at most, and no more once they are half a MiB."""
+        (page,) = await self._read([(user_id, epoch, seq, limit)])
+        return page
+
+    async def tops(self, user_ids: Sequence[str]) -> list[Top]:
+        """Where these users' streams end, in one round trip."""
+        pages = await self._read([(user_id, "", 0, 1) for user_id in user_ids])
+        return [Top(page.epoch, page.top) for page in pages]
 
     async def run_text(self, user_id: str, run_id: str) -> RunText:
         """What an unfinished run has written, and the position in this user's stream it is true at."""
-        async with self._client.pipeline(transaction=True) as pipe:
-            queue: Any = pipe  # because its commands are typed as if they could be awaited here
-            queue.get(_key(user_id, f"text:{run_id}"))
-            queue.hmget(_key(user_id, f"run:{run_id}"), "seq", "epoch")
-            queue.hget(_key(user_id, "meta"), "epoch")
-            text, (seq, epoch), current = await queue.execute()
+        run = _key(user_id, f"run:{run_id}")
+        *_, found = await self._client.call_all(
+            [
+                ("MULTI",),
+                ("GET", _key(user_id, f"text:{run_id}")),
+                ("HMGET", run, "seq", "epoch"),
+                ("HGET", _key(user_id, "meta"), "epoch"),
+                ("EXEC",),
+            ]
+        )
+        if isinstance(found, RedisError):
+            raise found
+        text, (seq, epoch), current = found
         return RunText((text or b"").decode(), int(seq) if seq and epoch == current else 0)
 
-    def _append_call(self, append: Append) -> Call:
+    async def _read(self, asked: Sequence[tuple[str, str, int, int]]) -> list[Page]:
+        keep = self._conf.position_seconds
+        calls: list[Call] = [
+            (
+                (_key(user_id, "meta"), _key(user_id, "stream")),
+                (epoch, seq, uuid.uuid4().hex, limit, keep, PAGE_BYTES),
+            )
+            for user_id, epoch, seq, limit in asked
+        ]
+        return [_page(*answer) for answer in await self._run(_READ, calls)]
+
+    def _append_call(self, append: Append, bell: Bell) -> Call:
         mark, user_id, conf = append.mark, append.user_id, self._conf
         run_id = mark.run_id if mark else ""
-        names = ("meta", "stream", f"key:{append.key}", f"run:{run_id}", f"text:{run_id}")
+        names = ("meta", "stream", f"key:{append.key}", f"run:{run_id}", f"text:{run_id}",
+                 f"gone:{append.thread_id}")  # fmt: skip
         kept = (conf.stream_events, conf.stream_seconds, conf.position_seconds)
         once = conf.receipt_seconds if append.key else ""
-        arguments = (append.body, user_id, uuid.uuid4().hex, *kept, once, *_marked(mark))
+        arguments = (append.body, user_id, uuid.uuid4().hex, *kept, once, *_marked(mark),
+                     append.membership.value, bell.channel, bell.head)  # fmt: skip
         return tuple(_key(user_id, name) for name in names), arguments
 
     async def _run(self, script: _Script, calls: Sequence[Call]) -> list[Any]:
@@ -167,21 +225,22 @@ class EventLog:
         found: list[Any] = await self._evaluate(script, calls)
         missing = [index for index, answer in enumerate(found) if isinstance(answer, NoScriptError)]
         if missing:  # a new or restarted server does not know it: none of these calls did anything
-            await self._client.script_load(script.source)
+            await self._client.call("SCRIPT", "LOAD", script.source)
             again = await self._evaluate(script, [calls[index] for index in missing])
             for index, answer in zip(missing, again, strict=True):
                 found[index] = answer
-        failed = next((answer for answer in found if isinstance(answer, Exception)), None)
+        failed = next((answer for answer in found if isinstance(answer, RedisError)), None)
         if failed is not None:
             raise failed
         return found
 
     async def _evaluate(self, script: _Script, calls: Sequence[Call]) -> list[Any]:
-        async with self._client.pipeline(transaction=False) as pipe:
-            queue: Any = pipe  # because its commands are typed as if they could be awaited here
-            for keys, arguments in calls:
-                queue.evalsha(script.sha, len(keys), *keys, *arguments)
-            return list(await queue.execute(raise_on_error=False))
+        return await self._client.call_knowing(
+            lambda server_id: [
+                ("EVALSHA", script.sha, len(keys), *keys, *arguments, server_id)
+                for keys, arguments in calls
+            ]
+        )
 
 
 def _key(user_id: str, name: str) -> str:
@@ -189,15 +248,27 @@ def _key(user_id: str, name: str) -> str:
     return f"{{u:{user_id}}}:{name}"
 
 
-def _marked(mark: RunMark | None) -> tuple[Any, ...]:
+def _marked(mark: RunMark | None) -> tuple[Argument, ...]:
     if mark is None:
         return ("", "", "", "", 0)
     ordinal = "" if mark.ordinal is None else mark.ordinal
     return (mark.fence, ordinal, mark.change.value, mark.text, mark.before)
 
 
-def _appended(append: Append, answer: tuple[int, bytes, int]) -> Record:
+def _appended(append: Append, answer: tuple[int, bytes, int]) -> Record | None:
+    """The record an append became; None where its user has left the thread."""
     seq, epoch, _again = answer
+    if seq == -3:
+        return None
     if seq < 0:
         raise (Fenced if seq == -1 else TextLost)(append.mark.run_id if append.mark else "")
     return Record(append.user_id, epoch.decode(), seq, append.body)
+
+
+def _page(epoch: bytes, top: int, whole: int, flat: Sequence[bytes]) -> Page:
+    name = epoch.decode()
+    records = tuple(
+        Record(flat[index + 1].decode(), name, int(flat[index]), flat[index + 2])
+        for index in range(0, len(flat), 3)
+    )
+    return Page(name, top, bool(whole), records)

@@ -11,8 +11,8 @@ from redis.exceptions import TimeoutError as NotAnswered
 
 from chatrouting import counters
 from chatrouting.conf import chat_settings
-from chatrouting.stream.doorbell import ring
-from chatrouting.stream.log import Append, EventLog, Record, RunMark
+from chatrouting.stream.doorbell import bell, ring
+from chatrouting.stream.log import Append, EventLog, Membership, Record, RunMark
 from chatrouting.stream.valkey import valkey
 from routing_core.envelope import encode_event
 from routing_core.messages import Message
@@ -29,6 +29,7 @@ class Event:
     run_id: UUID | None = None
     key: str = ""
     mark: RunMark | None = None
+    membership: Membership = Membership.MEMBER
 
 
 def event_log() -> EventLog:
@@ -42,13 +43,17 @@ async def publish(user_ids: Iterable[str], event: Event) -> list[Record]:
     An append that got no answer is repeated where repeating does nothing. Raises `Fenced`, and
     redis-py's errors where Valkey does not answer.
     """
+    thread_id = str(event.thread_id) if event.thread_id else ""
     body = encode_event(
         event.message,
         at=datetime.now(timezone.utc),
-        thread_id=str(event.thread_id) if event.thread_id else None,
+        thread_id=thread_id or None,
         run_id=str(event.run_id) if event.run_id else None,
     )
-    appends = [Append(user_id, body, event.key, event.mark) for user_id in user_ids]
+    membership = event.membership if thread_id else Membership.ANY
+    appends = [
+        Append(user_id, body, event.key, event.mark, thread_id, membership) for user_id in user_ids
+    ]
     if not appends:
         return []
     records = await _append(appends)
@@ -61,9 +66,9 @@ async def _append(appends: Sequence[Append]) -> list[Record]:
     log = event_log()
     for seconds in RETRY_SECONDS:
         try:
-            return await log.append(appends)
+            return await log.append(appends, bell)
         except (NotConnected, NotAnswered):
             if not all(append.repeatable for append in appends):
                 raise
         await asyncio.sleep(seconds)
-    return await log.append(appends)
+    return await log.append(appends, bell)

@@ -3,11 +3,9 @@
 import uuid
 from collections.abc import Sequence
 
-from redis.asyncio import Redis
-
 from chatrouting.conf import ChatSettings, chat_settings
 from chatrouting.stream.log import Append, EventLog, Record
-from chatrouting.stream.valkey import valkey
+from chatrouting.stream.valkey import Valkey, valkey
 
 
 def new_id() -> str:
@@ -15,7 +13,7 @@ def new_id() -> str:
     return uuid.uuid4().hex
 
 
-def log_of(client: Redis | None = None, conf: ChatSettings | None = None) -> EventLog:
+def log_of(client: Valkey | None = None, conf: ChatSettings | None = None) -> EventLog:
     """The log on this client, or on the one of this loop."""
     return EventLog(client or valkey(), conf or chat_settings())
 

@@ -6,22 +6,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from redis.asyncio import Redis
 
 from chatrouting.datafolder import valkey_folder, valkey_url
 from chatrouting.serving.valkey import EmbeddedValkey
 from chatrouting.stream.log import Append, RunMark, TextChange
-from chatrouting.stream.valkey import valkey
+from chatrouting.stream.valkey import Valkey, valkey
 from tests.stream.streams import body, fill, log_of, meta_key, new_id, stream_key
 
 
 @asynccontextmanager
-async def client_of(folder: Path) -> AsyncIterator[Redis]:
-    client: Redis = Redis.from_url(valkey_url(folder))
+async def client_of(folder: Path) -> AsyncIterator[Valkey]:
+    client = Valkey(valkey_url(folder))
     try:
         yield client
     finally:
-        await client.aclose()
+        await client.close()
 
 
 @pytest.fixture
@@ -61,14 +60,14 @@ async def test_a_copy_of_the_data_on_another_server_is_another_epoch(server, tmp
     user_id = new_id()
     async with client_of(tmp_path / "one") as client:
         (before,) = await fill(log_of(client), user_id, 1)
-        await client.bgrewriteaof()
+        await client.call("BGREWRITEAOF")
     server.stop()
     shutil.copytree(valkey_folder(tmp_path / "one"), valkey_folder(tmp_path / "two"),
                     ignore=shutil.ignore_patterns("*.sock", "*lock*"))  # fmt: skip
 
     with EmbeddedValkey(tmp_path / "two"):
         async with client_of(tmp_path / "two") as client:
-            kept = await client.hget(meta_key(user_id), "epoch")
+            kept = await client.call("HGET", meta_key(user_id), "epoch")
             page = await log_of(client).read(user_id, before.epoch, 0)
 
     assert kept == before.epoch.encode()
@@ -106,7 +105,7 @@ async def test_a_runs_event_is_told_again_in_the_new_epoch(server, tmp_path):
 async def test_lost_meta_begins_another_epoch():
     user_id, log = new_id(), log_of()
     before = await fill(log, user_id, 3)
-    await valkey().delete(meta_key(user_id))
+    await valkey().call("DEL", meta_key(user_id))
 
     (after,) = await log.append([Append(user_id, body())])
 
@@ -117,7 +116,7 @@ async def test_lost_meta_begins_another_epoch():
 async def test_lost_meta_leaves_nothing_of_the_stream_before():
     user_id, log = new_id(), log_of()
     await fill(log, user_id, 3)
-    await valkey().delete(meta_key(user_id))
+    await valkey().call("DEL", meta_key(user_id))
 
     (after,) = await log.append([Append(user_id, body())])
     page = await log.read(user_id, after.epoch, 0)
@@ -128,7 +127,7 @@ async def test_lost_meta_leaves_nothing_of_the_stream_before():
 async def test_a_counter_that_was_rolled_back_begins_another_epoch():
     user_id, log = new_id(), log_of()
     before = await fill(log, user_id, 5)
-    await valkey().hset(meta_key(user_id), "seq", 2)
+    await valkey().call("HSET", meta_key(user_id), "seq", 2)
 
     (after,) = await log.append([Append(user_id, body())])
     page = await log.read(user_id, after.epoch, 0)
@@ -140,7 +139,7 @@ async def test_a_counter_that_was_rolled_back_begins_another_epoch():
 async def test_a_read_never_goes_beyond_the_top():
     user_id, log = new_id(), log_of()
     before = await fill(log, user_id, 5)
-    await valkey().hset(meta_key(user_id), "seq", 2)
+    await valkey().call("HSET", meta_key(user_id), "seq", 2)
 
     page = await log.read(user_id, before[0].epoch, 1)
 
@@ -152,7 +151,7 @@ async def test_losing_all_memory_begins_another_epoch():
     """Row 53: losing Valkey's memory is a new epoch."""
     user_id, log = new_id(), log_of()
     (before,) = await fill(log, user_id, 1)
-    await valkey().delete(meta_key(user_id), stream_key(user_id))
+    await valkey().call("DEL", meta_key(user_id), stream_key(user_id))
 
     page = await log.read(user_id, before.epoch, 1)
 

@@ -4,11 +4,10 @@ import asyncio
 
 import msgspec
 from django.conf import settings
-from redis.asyncio import Redis
 
 from chatrouting.conf import chat_settings
 from chatrouting.stream.log import Append
-from chatrouting.stream.valkey import valkey
+from chatrouting.stream.valkey import Valkey, valkey
 from tests.stream.streams import body, fill, log_of, meta_key, new_id, seqs, stream_key
 
 
@@ -20,12 +19,13 @@ async def test_the_first_event_has_seq_one():
 
 async def test_seqs_have_no_gap_under_concurrent_appends_from_two_clients():
     user_id = new_id()
-    async with Redis.from_url(settings.REDIS_URL) as other:
-        logs = [log_of(), log_of(other)]
+    other = Valkey(settings.REDIS_URL)
+    logs = [log_of(), log_of(other)]
 
-        found = await asyncio.gather(
-            *(logs[n % 2].append([Append(user_id, body(str(n)))]) for n in range(200))
-        )
+    found = await asyncio.gather(
+        *(logs[n % 2].append([Append(user_id, body(str(n)))]) for n in range(200))
+    )
+    await other.close()
 
     assert sorted(record.seq for (record,) in found) == list(range(1, 201))
 
@@ -158,7 +158,7 @@ async def test_a_pruned_position_is_not_served_in_part():
     user_id = new_id()
     log = log_of(conf=msgspec.structs.replace(chat_settings(), stream_events=10))
     records = await fill(log, user_id, 300)
-    kept = await valkey().xlen(stream_key(user_id))
+    kept = await valkey().call("XLEN", stream_key(user_id))
     assert kept < 300
 
     epoch = records[0].epoch
@@ -172,7 +172,7 @@ async def test_a_pruned_position_is_not_served_in_part():
 async def test_a_stream_whose_events_are_gone_goes_on_counting():
     user_id, log = new_id(), log_of()
     records = await fill(log, user_id, 3)
-    await valkey().delete(stream_key(user_id))
+    await valkey().call("DEL", stream_key(user_id))
 
     lost = await log.read(user_id, records[0].epoch, 2)
     (fourth,) = await log.append([Append(user_id, body())])
@@ -185,17 +185,19 @@ async def test_events_are_kept_for_minutes_and_positions_for_weeks():
     user_id, conf = new_id(), chat_settings()
     await fill(log_of(), user_id, 1)
 
-    assert 0 < await valkey().ttl(stream_key(user_id)) <= conf.stream_seconds
-    assert conf.stream_seconds < await valkey().ttl(meta_key(user_id)) <= conf.position_seconds
+    assert 0 < await valkey().call("TTL", stream_key(user_id)) <= conf.stream_seconds
+    assert (
+        conf.stream_seconds < await valkey().call("TTL", meta_key(user_id)) <= conf.position_seconds
+    )
 
 
 async def test_scripts_are_loaded_again_after_a_flush():
     user_id, log = new_id(), log_of()
     (first,) = await log.append([Append(user_id, body())])
 
-    await valkey().script_flush()
+    await valkey().call("SCRIPT", "FLUSH")
     (second,) = await log.append([Append(user_id, body())])
-    await valkey().script_flush()
+    await valkey().call("SCRIPT", "FLUSH")
     page = await log.read(user_id, first.epoch, 0)
 
     assert list(page.records) == [first, second]
@@ -203,7 +205,7 @@ async def test_scripts_are_loaded_again_after_a_flush():
 
 async def test_many_appends_after_a_script_flush_each_count_once():
     users, log = [new_id() for _ in range(20)], log_of()
-    await valkey().script_flush()
+    await valkey().call("SCRIPT", "FLUSH")
 
     records = await log.append([Append(user_id, body()) for user_id in users])
 

@@ -79,7 +79,7 @@ async def test_the_fence_is_of_one_run(log):
 async def test_the_fence_outlives_the_stream(log):
     user_id = new_id()
     await say(log, user_id, RunMark("r", 2, 1))
-    await valkey().delete(f"{{u:{user_id}}}:meta", f"{{u:{user_id}}}:stream")
+    await valkey().call("DEL", f"{{u:{user_id}}}:meta", f"{{u:{user_id}}}:stream")
 
     with pytest.raises(Fenced):
         await say(log, user_id, RunMark("r", 1, 9))
@@ -118,7 +118,7 @@ async def test_a_repeated_piece_is_added_once(log):
 async def test_a_piece_for_a_text_that_was_lost_is_refused_whole(log):
     user_id = new_id()
     await say(log, user_id, RunMark("r", 1, 1, TextChange.SET, "abc"))
-    await valkey().delete(f"{{u:{user_id}}}:text:r")
+    await valkey().call("DEL", f"{{u:{user_id}}}:text:r")
 
     with pytest.raises(TextLost):
         await say(log, user_id, RunMark("r", 1, 2, TextChange.ADD, "d", 3))
@@ -156,7 +156,7 @@ async def test_the_text_is_true_at_the_last_event_of_its_run(log):
 async def test_a_position_of_another_epoch_is_not_told_with_the_text(log):
     user_id = new_id()
     await say(log, user_id, RunMark("r", 1, 1, TextChange.SET, "a"))
-    await valkey().delete(f"{{u:{user_id}}}:meta")
+    await valkey().call("DEL", f"{{u:{user_id}}}:meta")
     await fill(log, user_id, 4)
 
     assert await log.run_text(user_id, "r") == RunText("a", 0)

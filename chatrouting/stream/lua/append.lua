@@ -1,22 +1,28 @@
--- Gives one event its seq and keeps it. All keys belong to one user.
--- KEYS 1 meta  2 stream  3 idempotency  4 run  5 run's text
+-- Gives one event its seq, keeps it, and tells whoever listens. All keys belong to one user.
+-- KEYS 1 meta  2 stream  3 idempotency  4 run  5 run's text  6 mark of a member who left the thread
 -- ARGV 1 body  2 owner  3 epoch to begin where there is none  4 most events kept  5 seconds a stream is kept
 --      6 seconds a position is kept  7 seconds an idempotency key is kept ('' none)
 --      8 fence of the run ('' none)  9 ordinal of the event under this fence ('' none)
 --      10 what becomes of the run's text: '' nothing, 'set', 'add', 'drop'  11 text
 --      12 bytes the text has before this is added
+--      13 membership: '' any, 'member' refused to who left, 'leave' the last one for them, 'join' no longer gone
+--      14 channel to publish on ('' none)  15 what comes before the body in the published message
+--      16 run_id of this server
 -- Returns {seq, epoch, 1 where it was appended before}, or {-1, '', 0} where the fence is stale,
--- {-2, '', 0} where the text that this is added to was lost.
+-- {-2, '', 0} where the text that this is added to was lost, {-3, '', 0} where the user has left the thread.
 -- The seq of an event that was appended before is 0 where it is no longer known.
-local server = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
 local function begin()
   redis.call('DEL', KEYS[1], KEYS[2])
-  redis.call('HSET', KEYS[1], 'epoch', ARGV[3], 'server', server, 'seq', 0)
+  redis.call('HSET', KEYS[1], 'epoch', ARGV[3], 'server', ARGV[16], 'seq', 0)
   return ARGV[3]
 end
 
+if ARGV[13] == 'member' and redis.call('EXISTS', KEYS[6]) == 1 then
+  return {-3, '', 0}
+end
+
 local epoch
-if redis.call('HGET', KEYS[1], 'server') == server then
+if redis.call('HGET', KEYS[1], 'server') == ARGV[16] then
   epoch = redis.call('HGET', KEYS[1], 'epoch')
 else -- no stream yet, or one that another server wrote and may have lost the tail of
   epoch = begin()
@@ -72,5 +78,14 @@ if ARGV[8] ~= '' then
   elseif ARGV[10] == 'drop' then
     redis.call('DEL', KEYS[5])
   end
+end
+if ARGV[13] == 'leave' then
+  redis.call('SET', KEYS[6], 1, 'EX', ARGV[6])
+elseif ARGV[13] == 'join' then
+  redis.call('DEL', KEYS[6])
+end
+if ARGV[14] ~= '' then -- the rest of a MessagePack map that the sender began: body, seq as uint64, epoch as str8
+  local rest = '\163seq\207' .. struct.pack('>I8', seq) .. '\165epoch\217' .. string.char(#epoch) .. epoch
+  redis.call('PUBLISH', ARGV[14], ARGV[15] .. ARGV[1] .. rest)
 end
 return {seq, epoch, 0}

@@ -1,0 +1,36 @@
+"""A text frame for any number of sockets: each of its forms is built at most once."""
+
+SHORT, MEDIUM = 126, 65_536
+
+
+class Frame:
+    """`data` is the frame's text in UTF-8."""
+
+    __slots__ = ("_text", "_wire", "data")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self._text: str | None = None
+        self._wire: bytes | None = None
+
+    @property
+    def text(self) -> str:
+        """For a server's own `send`."""
+        if self._text is None:
+            self._text = self.data.decode()
+        return self._text
+
+    @property
+    def wire(self) -> bytes:
+        """As it goes over the network: an unmasked, final text frame (RFC 6455, section 5.2)."""
+        if self._wire is None:
+            self._wire = _header(len(self.data)) + self.data
+        return self._wire
+
+
+def _header(length: int) -> bytes:
+    if length < SHORT:
+        return bytes((0x81, length))
+    if length < MEDIUM:
+        return b"\x81\x7e" + length.to_bytes(2, "big")
+    return b"\x81\x7f" + length.to_bytes(8, "big")

@@ -1,0 +1,231 @@
+"""Who in this process listens for which user: the layer is asked once a user, whoever has many sockets."""
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
+
+from redis.exceptions import RedisError
+
+from chatrouting import counters
+from chatrouting.stream.doorbell import (
+    CHECK,
+    DELIVER,
+    DISMISS,
+    SHOW,
+    Dismissal,
+    Signal,
+    channel_layer,
+    dismissal_in,
+    rung,
+    signal_in,
+    user_group,
+)
+from chatrouting.stream.frames import Frame
+from chatrouting.stream.layer import ValkeyChannelLayer
+from chatrouting.stream.log import Record, Top
+from chatrouting.stream.publishing import event_log
+from routing_core.envelope import event_frame
+
+logger = logging.getLogger(__name__)
+
+CHECK_SECONDS = 25.0
+BATCH = 500
+
+
+class Ear(Protocol):
+    """A socket, as far as it is told of things. Nothing here may block."""
+
+    def hear(self, record: Record, frame: Frame) -> bool:
+        """An event of its user, with the frame that all sockets share. True where it was sent."""
+        ...
+
+    def hear_top(self, top: Top) -> None:
+        """Where its user's stream ends."""
+        ...
+
+    def hear_dismissal(self, dismissal: Dismissal) -> None:
+        """Some of the user's sockets are to close; perhaps this one."""
+        ...
+
+    def hear_check(self) -> None:
+        """Something was done to the user's account."""
+        ...
+
+    def hear_signal(self, signal: Signal, frame: Frame) -> None:
+        """A frame that is not kept; it is for this socket unless the signal leaves it out."""
+        ...
+
+
+class _Listening:
+    """One user's sockets in this process, and the one channel they share."""
+
+    def __init__(self, user_id: str) -> None:
+        self.user_id = user_id
+        self.ears: dict[Ear, None] = {}
+        self.channel = ""
+        self.begun = asyncio.create_task(self._begin(), name=f"listening for user {user_id}")
+        self._pump: asyncio.Task[None] | None = None
+
+    async def _begin(self) -> None:
+        layer = channel_layer()
+        self.channel = await layer.new_channel()
+        if isinstance(layer, ValkeyChannelLayer):
+            layer.attach(self.channel, self.take)
+        else:
+            self._pump = asyncio.create_task(self._receive_all(), name=f"pump of {self.channel}")
+        await layer.group_add(user_group(self.user_id), self.channel)
+
+    async def end(self) -> None:
+        """Listen no longer. Raises what the layer's backend raises."""
+        self.begun.cancel()
+        await asyncio.gather(self.begun, return_exceptions=True)
+        layer = channel_layer()
+        if self._pump is not None:
+            self._pump.cancel()
+            await asyncio.gather(self._pump, return_exceptions=True)
+        if isinstance(layer, ValkeyChannelLayer):
+            layer.release(self.channel)
+        elif self.channel:
+            await layer.group_discard(user_group(self.user_id), self.channel)
+
+    def take(self, message: Any) -> None:
+        """One message of the layer. A type that is none of ours is never acted on."""
+        heard = _HEARD.get(message.get("type"))
+        if heard is None:
+            logger.error("a layer message of type %r was dropped", message.get("type"))
+        else:
+            heard(self, message)
+
+    def _event(self, message: Any) -> None:
+        record = rung(message)
+        frame = Frame(event_frame(record.body, record.seq))
+        sent = 0
+
+        def tell(ear: Ear) -> None:
+            nonlocal sent
+            sent += ear.hear(record, frame)
+
+        self.each(tell)
+        counters.events_delivered.inc(sent)
+
+    def _dismissal(self, message: Any) -> None:
+        self.each(lambda ear: ear.hear_dismissal(dismissal_in(message)))
+
+    def _check(self, message: Any) -> None:
+        self.each(lambda ear: ear.hear_check())
+
+    def _signal(self, message: Any) -> None:
+        signal = signal_in(message)
+        frame = Frame(signal.text.encode())
+        self.each(lambda ear: ear.hear_signal(signal, frame))
+
+    def each(self, tell: Callable[[Ear], None]) -> None:
+        """Tell every socket; one that fails keeps no other from being told."""
+        for ear in tuple(self.ears):
+            try:
+                tell(ear)
+            except Exception:  # an edge: the next position check finds what this socket missed
+                logger.exception("a socket of user %s could not be told", self.user_id)
+
+    async def _receive_all(self) -> None:
+        """For a layer that nothing can be attached to."""
+        layer = channel_layer()
+        while True:
+            self.take(await layer.receive(self.channel))
+
+
+_HEARD: Mapping[Any, Callable[[_Listening, Any], None]] = {
+    DELIVER: _Listening._event,
+    DISMISS: _Listening._dismissal,
+    CHECK: _Listening._check,
+    SHOW: _Listening._signal,
+}
+
+
+class Listeners:
+    """The sockets of one event loop, by the user they listen for."""
+
+    def __init__(self) -> None:
+        self._users: dict[str, _Listening] = {}
+        self._checker: asyncio.Task[None] | None = None
+        self._check_due = asyncio.Event()
+        layer = channel_layer()
+        if isinstance(layer, ValkeyChannelLayer):
+            layer.here.reconnected.append(self._check_due.set)
+
+    def __len__(self) -> int:
+        return len(self._users)
+
+    async def join(self, user_id: str, ear: Ear) -> None:
+        """Listen for a user; everything is heard from when this returns.
+
+        Raises what the layer's backend raises; then nothing is.
+        """
+        listening = self._users.get(user_id)
+        if listening is None:
+            listening = self._users[user_id] = _Listening(user_id)
+        listening.ears[ear] = None
+        self._keep_checking()
+        try:
+            await asyncio.shield(listening.begun)
+        except BaseException:
+            await self.leave(user_id, ear)
+            raise
+
+    async def leave(self, user_id: str, ear: Ear) -> None:
+        """Listen no longer. Does nothing where it did not. Raises what the layer's backend raises."""
+        listening = self._users.get(user_id)
+        if listening is None or ear not in listening.ears:
+            return
+        del listening.ears[ear]
+        if not listening.ears:
+            del self._users[user_id]
+            await listening.end()
+
+    def _keep_checking(self) -> None:
+        if self._checker is None or self._checker.done():
+            self._checker = asyncio.create_task(self._check_positions(), name="position check")
+
+    async def _check_positions(self) -> None:
+        """Tell every socket where its stream ends: now and then, and after what may have been missed.
+
+        Ends with the last socket.
+        """
+        while self._users:
+            try:
+                async with asyncio.timeout(CHECK_SECONDS):
+                    await self._check_due.wait()
+            except TimeoutError:
+                pass
+            self._check_due.clear()
+            try:
+                await self._check_once()
+            except RedisError as error:  # told again when Valkey is back
+                logger.warning("positions could not be checked: %s", error)
+
+    async def _check_once(self) -> None:
+        users = list(self._users)
+        for start in range(0, len(users), BATCH):
+            batch = users[start : start + BATCH]
+            for user_id, top in zip(batch, await event_log().tops(batch), strict=True):
+                listening = self._users.get(user_id)
+                if listening is not None:
+                    listening.each(functools.partial(_tell_top, top))
+
+
+def _tell_top(top: Top, ear: Ear) -> None:
+    ear.hear_top(top)
+
+
+_listeners: WeakKeyDictionary[asyncio.AbstractEventLoop, Listeners] = WeakKeyDictionary()
+
+
+def listeners() -> Listeners:
+    """Those of this event loop."""
+    loop = asyncio.get_running_loop()
+    if loop not in _listeners:
+        _listeners[loop] = Listeners()
+    return _listeners[loop]

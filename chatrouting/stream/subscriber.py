@@ -1,0 +1,188 @@
+"""This loop's connection that listens to Valkey's channels, kept open for as long as it is wanted."""
+
+import asyncio
+import contextlib
+import logging
+import random
+import uuid
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from typing import Any
+
+from redis.exceptions import ConnectionError as NotConnected
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as NotAnswered
+
+from chatrouting.stream.valkey import end_with_loop, valkey
+from chatrouting.stream.wire import Wire, connect
+
+logger = logging.getLogger(__name__)
+
+CONFIRM_SECONDS = 5.0
+SILENCE_SECONDS = 30.0
+ECHO_SECONDS = 5.0
+BACKOFF_SECONDS = (0.02, 2.0)
+
+
+class Subscriber:
+    """Subscriptions that survive a lost connection.
+
+    `hear` gets the channel and the data of every message, at once and in order. `lost` is called when the
+    connection is lost, `renewed` once everything is subscribed to again: what was published meanwhile was
+    not heard.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        hear: Callable[[bytes, bytes], None],
+        *,
+        lost: Callable[[], None],
+        renewed: Callable[[], None],
+    ) -> None:
+        self._url = url
+        self._hear, self._lost, self._renewed = hear, lost, renewed
+        self._probe = f"probe.{uuid.uuid4().hex}".encode()
+        self._wanted: set[bytes] = set()
+        self._confirmed: set[bytes] = set()
+        self._unconfirmed: Counter[bytes] = Counter()
+        self._confirmations: dict[bytes, asyncio.Future[bool]] = {}
+        self._wire: Wire | None = None
+        self._keeper: asyncio.Task[None] | None = None
+        self._heard_at = 0.0
+        self._end: AsyncGenerator[None, None] | None = None
+
+    async def subscribe(self, channel: bytes) -> None:
+        """Listen to the channel; it is listened to when this returns.
+
+        Raises redis-py's `ConnectionError` or `TimeoutError`; then it is not.
+        """
+        self._wanted.add(channel)
+        if channel in self._confirmed:
+            return
+        await self._keep()
+        confirmation = self._confirmations.get(channel)
+        if confirmation is None:
+            confirmation = asyncio.get_running_loop().create_future()
+            self._confirmations[channel] = confirmation
+            self._ask(channel)
+        try:
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                confirmed = await asyncio.shield(confirmation)
+        except TimeoutError:
+            confirmed = False
+            self.unsubscribe(channel)
+        if not confirmed:
+            raise NotAnswered("Valkey did not confirm a subscription in time")
+
+    def unsubscribe(self, channel: bytes) -> None:
+        """Listen to the channel no longer. Does nothing where nobody did."""
+        self._wanted.discard(channel)
+        self._confirmed.discard(channel)
+        confirmation = self._confirmations.pop(channel, None)
+        if confirmation is not None and not confirmation.done():
+            confirmation.set_result(False)
+        if self._wire is not None:
+            with contextlib.suppress(NotConnected):
+                self._wire.push("UNSUBSCRIBE", channel)
+
+    async def close(self) -> None:
+        """End the connection and forget every subscription."""
+        for channel in list(self._wanted):
+            self.unsubscribe(channel)
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
+
+    def _ask(self, *channels: bytes) -> None:
+        if self._wire is None:  # the keeper asks for all that is wanted once there is a connection
+            return
+        with contextlib.suppress(NotConnected):
+            self._wire.push("SUBSCRIBE", *channels)
+            self._unconfirmed.update(channels)
+
+    async def _keep(self) -> None:
+        if self._end is None:
+            self._end = await end_with_loop(self.close)
+        if self._keeper is None or self._keeper.done():
+            self._keeper = asyncio.create_task(self._keep_connected(), name="valkey subscriber")
+
+    async def _keep_connected(self) -> None:
+        """Hold a connection, for ever; a lost one is replaced after a growing, random pause."""
+        first, pause = True, BACKOFF_SECONDS[0]
+        while True:
+            try:
+                self._wire = await connect(self._url, self._take)
+            except RedisError as error:
+                logger.warning("the subscriber cannot connect: %s", error)
+                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - reason: only spreads load
+                pause = min(pause * 2, BACKOFF_SECONDS[1])
+                continue
+            self._heard_at = _now()
+            try:
+                await self._listen(self._wire, first)
+            finally:
+                self._wire.close()
+                self._wire = None
+                self._confirmed.clear()
+            first, pause = False, BACKOFF_SECONDS[0]
+            logger.warning("the subscriber lost its connection; it subscribes again")
+            self._lost()
+
+    async def _listen(self, wire: Wire, first: bool) -> None:
+        """Subscribe to everything wanted, and watch the connection until it is lost."""
+        self._unconfirmed.clear()
+        for channel in self._wanted - self._confirmations.keys():
+            self._confirmations[channel] = asyncio.get_running_loop().create_future()
+        self._ask(self._probe, *self._wanted)
+        renewal = None if first else asyncio.create_task(self._tell_renewed())
+        try:
+            while await self._alive(wire):
+                pass
+        finally:
+            if renewal is not None:
+                renewal.cancel()
+
+    async def _tell_renewed(self) -> None:
+        if self._confirmations:
+            await asyncio.wait(set(self._confirmations.values()))
+        self._renewed()
+
+    async def _alive(self, wire: Wire) -> bool:
+        """Watch for a while: False once the connection is lost, or is deaf to its own process."""
+        quiet = _now() - self._heard_at
+        if quiet < SILENCE_SECONDS:
+            lost, _ = await asyncio.wait({wire.lost}, timeout=SILENCE_SECONDS - quiet)
+            return not lost
+        asked = _now()
+        with contextlib.suppress(RedisError):
+            await valkey(self._url).call("PUBLISH", self._probe, b"")
+        await asyncio.wait({wire.lost}, timeout=ECHO_SECONDS)
+        return self._heard_at >= asked and not wire.lost.done()
+
+    def _take(self, push: list[Any]) -> None:
+        self._heard_at = _now()
+        kind, channel, data = push
+        if kind == b"message":
+            if channel in self._wanted:
+                self._hear(channel, data)
+        elif kind == b"subscribe":
+            self._confirm(channel)
+
+    def _confirm(self, channel: bytes) -> None:
+        """Of several subscriptions to a channel the last counts: an unsubscription may stand between."""
+        self._unconfirmed[channel] -= 1
+        if self._unconfirmed[channel] > 0:
+            return
+        del self._unconfirmed[channel]
+        if channel not in self._wanted:
+            return
+        self._confirmed.add(channel)
+        confirmation = self._confirmations.pop(channel, None)
+        if confirmation is not None and not confirmation.done():
+            confirmation.set_result(True)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
