@@ -18,6 +18,7 @@ from routing_core.errors import (
 from routing_core.messages import ErrorPayload, Id, Message, refuse_unstorable, rule_broken
 
 EMPTY_PAYLOAD = b"{}"
+TYPE_FIRST = b'{"type":"'
 SHOWN_TYPE_CHARACTERS = 64
 
 
@@ -172,10 +173,15 @@ def encode_event(
     )
 
 
-def event_frame(body: bytes, seq: int, skipped_to: int | None = None) -> str:
+def event_frame(body: bytes, seq: int, skipped_to: int | None = None) -> bytes:
     """The frame of an event: its position set before the rest, the body untouched."""
-    skipped = "" if skipped_to is None else f'"skipped_to":{skipped_to},'
-    return f'{{"seq":{seq},{skipped}{body[1:].decode()}'
+    skipped = b"" if skipped_to is None else b'"skipped_to":%d,' % skipped_to
+    return b'{"seq":%d,%b%b' % (seq, skipped, body[1:])
+
+
+def event_type(body: bytes) -> str:
+    """The type of an event, as `encode_event` wrote it."""
+    return body[len(TYPE_FIRST) : body.index(b'"', len(TYPE_FIRST))].decode()
 
 
 def error_payload(error: RoutingError, trace_id: str) -> ErrorPayload:

@@ -2,13 +2,12 @@
 
 import asyncio
 import logging
+import random
 import uuid
-from collections.abc import Awaitable, Coroutine, Mapping
-from typing import Any, ClassVar
+from collections.abc import Awaitable, Coroutine
+from typing import Any
 
-from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
-from channels.utils import await_many_dispatch
 from django.utils import timezone
 from redis.exceptions import RedisError
 
@@ -18,21 +17,17 @@ from chatrouting.conf import chat_settings
 from chatrouting.connections.inbox import Inbox
 from chatrouting.connections.live import live_connections
 from chatrouting.connections.models import Connection
+from chatrouting.connections.outlet import outlet
 from chatrouting.connections.registry import Seen
 from chatrouting.connections.sessions import SignedIn, revoked, signed_in
-from chatrouting.connections.socket import Socket, State
+from chatrouting.connections.socket import Socket, State, TooSlow
 from chatrouting.connections.welcome import asked_position, welcome
 from chatrouting.database import in_database
-from chatrouting.stream.delivery import Delivery, ForeignEvent, PositionLost
-from chatrouting.stream.doorbell import (
-    CHECK,
-    DELIVER,
-    DISMISS,
-    channel_layer,
-    dismissal_in,
-    rung,
-    user_group,
-)
+from chatrouting.stream.delivery import Delivery, PositionLost
+from chatrouting.stream.doorbell import Dismissal, Signal
+from chatrouting.stream.frames import Frame
+from chatrouting.stream.listening import listeners
+from chatrouting.stream.log import Record, Top
 from chatrouting.stream.publishing import event_log
 from routing_core.closing import CloseCode
 from routing_core.dispatch import Answer, Dispatcher, Incoming
@@ -43,14 +38,23 @@ from routing_core.limits import ErrorBudget
 logger = logging.getLogger(__name__)
 
 CLEAN_UP_SECONDS = 8.0
+LAST_LOOK_SECONDS = 0.2
 NO_CODE = 1005  # what a client's close without a code is called
+
+# Why a delivery ended, where that is foreseen.
+FORESEEN: tuple[tuple[type[Exception], CloseCode], ...] = (
+    (PositionLost, CloseCode.POSITION_LOST),
+    (TooSlow, CloseCode.TOO_SLOW),
+    (RedisError, CloseCode.SERVER_ERROR),
+)
 
 
 class ChatConsumer(AsyncWebsocketConsumer):
-    """Brings frames to the dispatcher and a user's events to the socket."""
+    """Brings frames to the dispatcher and a user's events to the socket.
 
-    # Types of layer messages this consumer takes; a layer message never passes for a client's frame.
-    from_layer: ClassVar[frozenset[str]] = frozenset({DELIVER, DISMISS, CHECK})
+    Channels would take each message through its layer's queue, two tasks and one process-wide thread:
+    this one reads what the server hands it, and is told of events as they come (`stream.listening.Ear`).
+    """
 
     def __init__(self, *, dispatcher: Dispatcher[Context]) -> None:
         super().__init__()
@@ -59,22 +63,23 @@ class ChatConsumer(AsyncWebsocketConsumer):
         self.row = Connection(id=uuid.uuid4())
         self.inbox = Inbox(self._answer, conf.in_flight)
         self.errors = ErrorBudget(conf.protocol_errors_per_minute)
-        self.watch: asyncio.TimerHandle | None = None
+        self.silence: asyncio.TimerHandle | None = None
+        self.age: asyncio.TimerHandle | None = None
         self.duties: set[asyncio.Task[None]] = set()
         self.heard_at = 0.0
+        self.due: CloseCode | None = None
+        self.reading: asyncio.Task[Any] | None = None
+        self.over = False
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The socket's whole life. Whatever ends it, what it held is let go."""
-        self.scope, self.socket = scope, Socket(send)
+        self.scope = scope
+        self.socket = Socket(outlet(scope, send), send, chat_settings(), self._leave)
         try:
-            self.channel_layer = channel_layer()
-            self.channel_name = await self.channel_layer.new_channel()
-            await await_many_dispatch([receive, self._from_layer], self.dispatch)
-        except StopConsumer:
-            pass
-        except (
-            RedisError
-        ) as error:  # foreseen: the client comes back, and the log needs no traceback
+            await receive()
+            await self._open()
+            await self._read_all(receive)
+        except RedisError as error:  # foreseen: the client comes back, the log needs no traceback
             logger.warning("connection %s: Valkey does not answer: %s", self.row.pk, error)
             await self._fail()
         except Exception:  # the edge of the socket: it is told that the server failed, others go on
@@ -83,40 +88,53 @@ class ChatConsumer(AsyncWebsocketConsumer):
         finally:
             await self._clean_up()
 
-    async def dispatch(self, message: Any) -> None:
-        """Channels would hop through one process-wide thread here for every message."""
-        await self.steps[message["type"]](self, message)
-
-    async def websocket_connect(self, message: Any) -> None:
-        """Sign in, subscribe, take a place in the stream, say welcome, send what was missed."""
+    async def _open(self) -> None:
+        """Sign in, listen, take a place in the stream, say welcome, begin to send."""
         found = await in_database(signed_in, dict(self.scope["headers"]))
         if found is None:
             counters.connections_refused.labels("session").inc()
             await self.socket.accept()
-            await self.end(CloseCode.NO_SESSION)
+            self.end(CloseCode.NO_SESSION)
             return
         self._know(found)
-        await self.channel_layer.group_add(user_group(found.person.id), self.channel_name)
-        self.delivery = Delivery(found.person.id, event_log(), self.socket.send)
+        self.delivery = Delivery(found.person.id, event_log(), self.socket, self._undelivered)
+        await listeners().join(found.person.id, self)
         recovered = await self.delivery.open(asked_position(self.scope["query_string"]))
         await self.socket.accept()
-        refused = live_connections().refusal()
+        refused = self.due or live_connections().refusal(self.row.address)
         if refused is not None:
-            await self.end(refused)
+            self.end(refused)
             return
         await live_connections().add(self)
-        if self.socket.is_closed:  # the process began to drain in the meantime
+        if self.socket.is_closed:  # told to end in the meantime
             return
+        self._go_live()
+        self._show(encode_signal(welcome(self.context, self.delivery, recovered)))
+        self.delivery.start()
+
+    def _go_live(self) -> None:
         self.socket.go_live()
         self.heard_at = _now()
         self._watch()
-        await self.socket.send(encode_signal(welcome(self.context, self.delivery, recovered)))
-        await self._delivering(self.delivery.replay())
+        age = chat_settings().connection_seconds * random.uniform(0.9, 1)  # noqa: S311 - reason: only spreads load
+        self.age = asyncio.get_running_loop().call_later(age, self.end, CloseCode.MAXIMUM_AGE)
 
-    async def websocket_receive(self, message: Any) -> None:
-        """Read one frame; serving it never holds up the next delivery."""
-        if not self.socket.is_live:
-            return
+    async def _read_all(self, receive: Any) -> None:
+        """Read frames until the other side is gone, or has had its time to hear our close."""
+        try:
+            self.reading = asyncio.current_task()
+            while (message := await receive())["type"] != "websocket.disconnect":
+                if self.socket.is_live:
+                    await self._read(message)
+            self.socket.gone(message.get("code") or NO_CODE)
+        except asyncio.CancelledError:
+            if not self.over:
+                raise
+        finally:
+            self.reading = None
+
+    async def _read(self, message: Any) -> None:
+        """Take one frame; serving it never holds up the next, nor a delivery."""
         self.heard_at, self.row.seen_at = _now(), timezone.now()
         text = message.get("text")
         frame = message.get("bytes") if text is None else text
@@ -125,43 +143,36 @@ class ChatConsumer(AsyncWebsocketConsumer):
             await self._answer(incoming)
         elif not self.inbox.put(incoming):
             refused = Overloaded("Too many messages are unanswered.", retry_after_ms=1_000)
-            await self._say(self.dispatcher.refuse(incoming, refused))
+            self._say(self.dispatcher.refuse(incoming, refused))
 
-    async def websocket_disconnect(self, message: Any) -> None:
-        """The client is gone, or heard our close."""
-        self.socket.gone(message.get("code") or NO_CODE)
-        raise StopConsumer
+    def hear(self, record: Record, frame: Frame) -> bool:
+        """An event of this socket's user."""
+        return self.delivery.hear(record, frame)
 
-    async def event_deliver(self, message: dict[str, Any]) -> None:
-        """The bell: an event of this socket's user."""
-        if self.socket.is_live:
-            await self._delivering(self.delivery.deliver(rung(message)))
+    def hear_top(self, top: Top) -> None:
+        """Where the user's stream ends."""
+        self.delivery.hear_top(top)
 
-    async def socket_dismiss(self, message: dict[str, Any]) -> None:
+    def hear_dismissal(self, dismissal: Dismissal) -> None:
         """Some of this user's sockets are to close; perhaps this one."""
-        dismissal = dismissal_in(message)
         if dismissal.names(self.context.session_digest, self.context.connection_id):
-            await self.end(CloseCode(dismissal.code))
+            self.end(CloseCode(dismissal.code))
 
-    async def session_check(self, message: dict[str, Any]) -> None:
+    def hear_check(self) -> None:
         """Something was done to this user's account. Looking must not hold up deliveries."""
         self._begin(self.check())
+
+    def hear_signal(self, signal: Signal, frame: Frame) -> None:
+        """A frame that is not kept."""
+        if self.socket.is_live and signal.except_connection != self.context.connection_id:
+            self.socket.send(frame)
 
     async def check(self) -> None:
         """Close the socket where its session is no longer good."""
         headers = dict(self.scope["headers"])
         code = await in_database(revoked, headers, self.context.user.id)
         if code is not None:
-            await self.end(code)
-
-    steps: ClassVar[Mapping[str, Any]] = {
-        "websocket.connect": websocket_connect,
-        "websocket.receive": websocket_receive,
-        "websocket.disconnect": websocket_disconnect,
-        DELIVER: event_deliver,
-        DISMISS: socket_dismiss,
-        CHECK: session_check,
-    }
+            self.end(code)
 
     @property
     def seen(self) -> Seen:
@@ -173,16 +184,23 @@ class ChatConsumer(AsyncWebsocketConsumer):
         """Why it ended, once it has."""
         return self.socket.close_code
 
-    async def end(self, code: CloseCode) -> None:
-        """Say bye and close, once."""
-        await self.socket.end(code)
+    def end(self, code: CloseCode) -> None:
+        """Say bye and close, once. One that is not accepted yet ends as soon as it is."""
+        if self.socket.state is State.CONNECTING:
+            self.due = code
+        elif self.socket.say_bye(code):
+            self._leave()
 
-    async def _from_layer(self) -> Any:
-        while True:
-            message: dict[str, Any] = await self.channel_layer.receive(self.channel_name)
-            if message.get("type") in self.from_layer:
-                return message
-            logger.error("a layer message of type %r was dropped", message.get("type"))
+    def _leave(self) -> None:
+        """Nothing holds this socket any longer, however long the other side takes to hear of its end."""
+        self._begin(self._finish())
+        self._begin(self._let_go_all())
+
+    async def _finish(self) -> None:
+        await self.socket.finish()
+        self.over = True
+        if self.reading is not None:
+            self.reading.cancel()
 
     def _know(self, found: SignedIn) -> None:
         headers = dict(self.scope["headers"])
@@ -197,33 +215,43 @@ class ChatConsumer(AsyncWebsocketConsumer):
     async def _answer(self, incoming: Incoming[Context]) -> None:
         answer = await self.dispatcher.serve(self.context, incoming)
         if answer is not None:
-            await self._say(answer)
+            self._say(answer)
 
-    async def _say(self, answer: Answer) -> None:
+    def _say(self, answer: Answer) -> None:
         if answer.error is None:
             counters.messages_routed.labels(answer.type).inc()
         else:
             counters.messages_refused.labels(answer.error).inc()
-        await self.socket.send(answer.frame)
+        self._show(answer.frame)
         if answer.protocol_error and not self.errors.spend(_now()):
-            await self.end(CloseCode.TOO_MANY_ERRORS)
+            self.end(CloseCode.TOO_MANY_ERRORS)
 
-    async def _delivering(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except PositionLost as error:
-            logger.info("connection %s lost its position: %s", self.row.pk, error)
-            await self.end(CloseCode.POSITION_LOST)
-        except ForeignEvent:
-            await self.end(CloseCode.SERVER_ERROR)
+    def _show(self, text: str) -> None:
+        self.socket.send(Frame(text.encode()))
 
-    def _watch(self) -> None:
-        """Close the socket once it has been silent for two heartbeats."""
+    def _undelivered(self, error: Exception) -> None:
+        """The socket's way to its stream has ended."""
+        for kind, code in FORESEEN:
+            if isinstance(error, kind):
+                logger.info("connection %s cannot go on: %r", self.row.pk, error)
+                self.end(code)
+                return
+        logger.error("connection %s failed in delivery", self.row.pk, exc_info=error)
+        self.end(CloseCode.SERVER_ERROR)
+
+    def _watch(self, last: bool = False) -> None:
+        """Close the socket once it has been silent for two heartbeats.
+
+        What came while this process itself stood still is read first: hence a second, last look.
+        """
+        loop = asyncio.get_running_loop()
         silence = 2 * chat_settings().heartbeat_seconds - (_now() - self.heard_at)
         if silence > 0:
-            self.watch = asyncio.get_running_loop().call_later(silence, self._watch)
+            self.silence = loop.call_later(silence, self._watch)
+        elif not last:
+            self.silence = loop.call_later(LAST_LOOK_SECONDS, self._watch, True)
         else:
-            self._begin(self.end(CloseCode.NO_HEARTBEAT))
+            self.end(CloseCode.NO_HEARTBEAT)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Do this beside the deliveries. What it raises is seen in the clean-up."""
@@ -239,22 +267,26 @@ class ChatConsumer(AsyncWebsocketConsumer):
         try:
             if self.socket.state is State.CONNECTING:
                 await self.socket.accept()
-            await self.end(CloseCode.SERVER_ERROR)
+            self.end(CloseCode.SERVER_ERROR)
         except Exception:  # the edge of the edge: the socket may be gone as well
             logger.debug("connection %s could not be told", self.row.pk, exc_info=True)
 
     async def _clean_up(self) -> None:
         self.socket.gone()
-        if self.watch is not None:
-            self.watch.cancel()
-        if not hasattr(self, "context"):
+        await self._let_go_all()
+        await self._let_go(asyncio.gather(*self.duties))
+
+    async def _let_go_all(self) -> None:
+        """Leave everything that knows this socket. May be done twice."""
+        for timer in (self.silence, self.age):
+            if timer is not None:
+                timer.cancel()
+        if not hasattr(self, "delivery"):
             return
         await self._let_go(live_connections().remove(self))
-        await self._let_go(
-            self.channel_layer.group_discard(user_group(self.context.user.id), self.channel_name)
-        )
+        await self._let_go(listeners().leave(self.context.user.id, self))
+        await self._let_go(self.delivery.close())
         await self.inbox.close(CLEAN_UP_SECONDS)
-        await self._let_go(asyncio.gather(*self.duties))
 
     async def _let_go(self, work: Awaitable[Any]) -> None:
         try:

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import logging
 import random
+from collections import Counter
 from typing import Protocol
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from chatrouting.conf import chat_settings
 from chatrouting.connections import registry
 from chatrouting.connections.models import Connection
 from chatrouting.database import in_database
+from chatrouting.stream.delivery import Delivery
 from chatrouting.stream.doorbell import Dismissal, ring_dismissal
 from routing_core.closing import CloseCode
 
@@ -38,7 +40,12 @@ class LiveConnection(Protocol):
         """Why it ended, once it has."""
         ...
 
-    async def end(self, code: CloseCode) -> None:
+    @property
+    def delivery(self) -> Delivery:
+        """Its way to its user's stream."""
+        ...
+
+    def end(self, code: CloseCode) -> None:
         """Say bye and close it."""
         ...
 
@@ -53,6 +60,7 @@ class LiveConnections:
     def __init__(self) -> None:
         self.draining = False
         self._open: dict[UUID, LiveConnection] = {}
+        self._addresses: Counter[str] = Counter()
         self._told: dict[UUID, registry.Seen] = {}
         self._process: asyncio.Task[UUID] | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -63,16 +71,28 @@ class LiveConnections:
     def __len__(self) -> int:
         return len(self._open)
 
-    def refusal(self) -> CloseCode | None:
-        """Why this process takes no further socket; None where it does."""
+    def find(self, connection_id: str) -> LiveConnection | None:
+        """The socket of that id, where it is open in this process."""
+        return self._open.get(UUID(connection_id))
+
+    def refusal(self, address: str | None) -> CloseCode | None:
+        """Why this process takes no further socket from this address; None where it does.
+
+        Sockets without an address, which came by a unix socket, share none.
+        """
         if self.draining:
             return CloseCode.DRAINING
-        full = len(self) >= chat_settings().connections_per_process
-        return CloseCode.OVER_CAPACITY if full else None
+        conf = chat_settings()
+        if len(self) >= conf.connections_per_process:
+            return CloseCode.OVER_CAPACITY
+        if address and self._addresses[address] >= conf.connections_per_address:
+            return CloseCode.OVER_CAPACITY
+        return None
 
     async def add(self, connection: LiveConnection) -> None:
         """Take a socket in; its row is written when this returns."""
         self._open[connection.row.pk] = connection
+        self._addresses[connection.row.address or ""] += 1
         self._empty.clear()
         counters.connections_opened.inc()
         counters.connections_active.inc()
@@ -87,21 +107,26 @@ class LiveConnections:
         if self._open.pop(connection.row.pk, None) is None:
             return
         self._told.pop(connection.row.pk, None)
+        self._address_left(connection.row.address or "")
         counters.connections_active.dec()
         counters.connections_closed.labels(int(connection.close_code)).inc()
         if not self._open:
             self._empty.set()
         await in_database(registry.close_connection, connection.row.pk)
 
+    def _address_left(self, address: str) -> None:
+        self._addresses[address] -= 1
+        if not self._addresses[address]:
+            del self._addresses[address]
+
     async def drain(self, seconds: float) -> None:
         """Close every socket with `bye` 4200, spread over so many seconds, and wait for their clean-up."""
         self.draining = True
         leaving = list(self._open.values())
         pause = seconds / max(len(leaving), 1)
-        async with asyncio.TaskGroup() as farewells:
-            for connection in leaving:
-                farewells.create_task(_dismiss(connection))
-                await asyncio.sleep(pause)
+        for connection in leaving:
+            connection.end(CloseCode.DRAINING)
+            await asyncio.sleep(pause)
         try:
             async with asyncio.timeout(DRAIN_GRACE_SECONDS):
                 await self._empty.wait()
@@ -160,13 +185,6 @@ class LiveConnections:
         await asyncio.gather(*duties, return_exceptions=True)
         if self._process is not None:
             await in_database(registry.end_process, await self._process)
-
-
-async def _dismiss(connection: LiveConnection) -> None:
-    try:
-        await connection.end(CloseCode.DRAINING)
-    except Exception:  # an edge: one socket that cannot be told must not keep the others
-        logger.warning("connection %s could not be told", connection.row.pk, exc_info=True)
 
 
 def _row(connection: LiveConnection) -> Connection:

@@ -1,6 +1,6 @@
 """What opens a connection and keeps it alive."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -43,11 +43,15 @@ class Ping(Message, frozen=True):
 
 
 class Pong(Message, frozen=True):
-    """The top of the user's stream, so that a client finds a lost tail."""
+    """The top of the user's stream, so that a client finds a lost tail.
+
+    Up to `skipped_to` whatever was not sent was not subscribed to.
+    """
 
     type: ClassVar[str] = "pong"
 
     seq: int
+    skipped_to: int | UnsetType = UNSET
 
 
 class Heartbeat(Message, frozen=True):
@@ -61,3 +65,36 @@ class HeartbeatAck(Message, frozen=True):
     """The server is there too."""
 
     type: ClassVar[str] = "heartbeat_ack"
+
+
+EventType: TypeAlias = Literal[
+    "agent_completed",
+    "agent_delta",
+    "agent_error",
+    "agent_started",
+    "agent_thinking",
+    "approval_required",
+    "approval_resolved",
+    "members_changed",
+    "message_added",
+    "run_queued",
+    "system_message",
+    "thread_removed",
+    "thread_updated",
+    "tool_completed",
+    "tool_executing",
+]
+
+
+class Subscribe(Message, frozen=True):
+    """Which events this socket is to be sent; `null`: all."""
+
+    type: ClassVar[str] = "subscribe"
+
+    types: Annotated[list[EventType], Meta(max_length=100)] | None
+
+
+class Subscribed(Message, frozen=True):
+    """From now on only those are sent."""
+
+    type: ClassVar[str] = "subscribed"

@@ -1,21 +1,29 @@
-"""The server's side of one WebSocket: accepted once, announced before it is closed, every write bounded."""
+"""The server's side of one WebSocket: accepted once, announced before it is closed, what waits bounded."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from enum import Enum, auto
-from typing import Any
 
-from asgiref.typing import WebSocketAcceptEvent, WebSocketCloseEvent, WebSocketSendEvent
+from asgiref.typing import WebSocketAcceptEvent, WebSocketCloseEvent
 
 from chatrouting import counters
-from chatrouting.conf import chat_settings
+from chatrouting.conf import ChatSettings
+from chatrouting.connections.outlet import Outlet, Send
+from chatrouting.connections.slowness import slow_sockets
+from chatrouting.stream.frames import Frame
 from routing_core.closing import CloseCode, bye
 from routing_core.envelope import encode_signal
 
 logger = logging.getLogger(__name__)
 
 LOST = 1006
+ROOM_BYTES = 256 * 1024
+ROOM_LOOK_SECONDS = 0.02
+
+
+class TooSlow(Exception):
+    """The other side reads nothing."""
 
 
 class State(Enum):
@@ -28,10 +36,19 @@ class State(Enum):
 
 
 class Socket:
-    """What may be sent on a socket, and when. `close_code` says why it ended, once it has."""
+    """What may be sent on a socket, and when. `close_code` says why it ended, once it has.
 
-    def __init__(self, send: Callable[[Any], Awaitable[None]]) -> None:
+    Sending never waits. Where more than `waiting_bytes` wait for the other side, or something has waited
+    for `send_seconds`, it says bye and calls `slow`, once.
+    """
+
+    def __init__(
+        self, outlet: Outlet, send: Send, conf: ChatSettings, slow: Callable[[], None]
+    ) -> None:
+        self._outlet = outlet
         self._to_server = send
+        self._conf = conf
+        self._slow = slow
         self.state = State.CONNECTING
         self.close_code = LOST
 
@@ -59,32 +76,64 @@ class Socket:
         """The other side has left, or the socket's life is over."""
         if not self.is_closed:
             self.state, self.close_code = State.CLOSED, code
+        slow_sockets().forget(self)
 
-    async def send(self, frame: str) -> None:
-        """Send a frame; one that the other side does not take in time closes the socket."""
-        if self.is_closed:
+    def send(self, frame: Frame) -> bool:
+        """Send a frame. False where the socket is closed."""
+        if self.state is State.CLOSED:
             counters.frames_unsent.inc()
-        elif not await self._write(frame):
-            await self.end(CloseCode.TOO_SLOW)
-
-    async def end(self, code: CloseCode) -> None:
-        """Say bye and close, once."""
-        if self.state in (State.CONNECTING, State.CLOSED):
-            return
-        self.state, self.close_code = State.CLOSED, code
-        await self._write(encode_signal(bye(code)))
-        await self._to_server(
-            WebSocketCloseEvent(type="websocket.close", code=int(code), reason=None)
-        )
-
-    async def _write(self, frame: str) -> bool:
-        """Hand the frame to the server; False where it does not take it in time."""
-        event = WebSocketSendEvent(type="websocket.send", text=frame, bytes=None)
-        try:
-            async with asyncio.timeout(chat_settings().send_seconds):
-                await self._to_server(event)
-        except Exception as error:  # noqa: BLE001 - reason: late, or gone: told apart below
-            counters.frames_unsent.inc()
-            logger.debug("a frame was not taken: %r", error)
-            return not isinstance(error, TimeoutError)
+            return False
+        self._outlet.write(frame)
+        waiting = self._outlet.waiting()
+        if waiting:
+            self._note(waiting, len(frame.data))
         return True
+
+    def waiting(self) -> int:
+        """How many bytes wait for the other side."""
+        return self._outlet.waiting()
+
+    def too_slow(self) -> None:
+        """Something has waited too long: nothing more is sent but the farewell."""
+        if self.say_bye(CloseCode.TOO_SLOW):
+            self._slow()
+
+    async def room(self) -> None:
+        """Wait until little is waiting. Raises `TooSlow` where nothing leaves for `send_seconds`."""
+        least, since = self.waiting(), _now()
+        while self.waiting() > ROOM_BYTES and not self.is_closed:
+            await asyncio.sleep(ROOM_LOOK_SECONDS)
+            if self.waiting() < least:
+                least, since = self.waiting(), _now()
+            elif _now() - since > self._conf.send_seconds:
+                raise TooSlow
+
+    def say_bye(self, code: CloseCode) -> bool:
+        """Announce the end and send nothing more; `finish` has to follow. False where it has ended already."""
+        if self.state in (State.CONNECTING, State.CLOSED):
+            return False
+        self._outlet.write(Frame(encode_signal(bye(code)).encode()))
+        self.gone(code)
+        return True
+
+    async def finish(self) -> None:
+        """Close. What the other side does not take within `send_seconds` is dropped."""
+        close = WebSocketCloseEvent(type="websocket.close", code=int(self.close_code), reason=None)
+        try:
+            async with asyncio.timeout(self._conf.send_seconds):
+                await self._outlet.finish(close)
+                while self.waiting():  # noqa: ASYNC110 - reason: servers tell of no such moment
+                    await asyncio.sleep(ROOM_LOOK_SECONDS)
+        except Exception as error:  # noqa: BLE001 - reason: an edge: late, or gone already; either way it is over
+            logger.debug("a socket was not closed in order: %r", error)
+            self._outlet.abort()
+
+    def _note(self, waiting: int, written: int) -> None:
+        if waiting > self._conf.waiting_bytes:
+            self.too_slow()
+        else:
+            slow_sockets().note(self, written, self._conf.send_seconds)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -11,7 +11,6 @@ from chatrouting.serving.parent import Lifeline
 
 BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
 STEADY_SECONDS = 10.0
-STOP_SECONDS = 3.0
 LINE_BYTES = 256 * 1024
 
 
@@ -27,10 +26,16 @@ class Child:
 class Children:
     """Keeps children running until `stop`. Each is in a session of its own, so Ctrl-C reaches only us."""
 
-    def __init__(self, say: Callable[[str, str], None], lifeline: Lifeline) -> None:
-        """`say(name, line)` is called for what a child says, and for what happens to it."""
+    def __init__(
+        self, say: Callable[[str, str], None], lifeline: Lifeline, stop_seconds: float
+    ) -> None:
+        """`say(name, line)` is called for what a child says, and for what happens to it.
+
+        `stop_seconds` is how long a child may take to end once it is asked to.
+        """
         self._say = say
         self._lifeline = lifeline
+        self._stop_seconds = stop_seconds
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._stopping = asyncio.Event()
 
@@ -51,12 +56,12 @@ class Children:
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
     async def stop(self) -> None:
-        """Ask all to end, wait a little, then make them."""
+        """Ask all to end, wait `stop_seconds`, then make them."""
         self._stopping.set()
         _signal_all(self._running.values(), signal.SIGTERM)
         waiting = [asyncio.create_task(each.wait()) for each in self._running.values()]
         if waiting:
-            _, late = await asyncio.wait(waiting, timeout=STOP_SECONDS)
+            _, late = await asyncio.wait(waiting, timeout=self._stop_seconds)
             _signal_all(self._running.values(), signal.SIGKILL)
             await asyncio.gather(*late)
 

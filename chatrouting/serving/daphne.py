@@ -1,24 +1,71 @@
-"""daphne, with an orderly end: sockets are told and cleaned up before the process goes."""
+"""daphne: frames are written straight to its sockets, and it ends in order."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 from typing import Any
 
+from autobahn.twisted.websocket import WebSocketServerProtocol
 from daphne.server import Server
 from twisted.internet import defer
 
-from chatrouting.agents.queue import run_queue
-from chatrouting.conf import chat_settings
-from chatrouting.connections.live import live_connections
-from chatrouting.stream.valkey import close_valkey
+from chatrouting.connections.outlet import EXTENSION
+from chatrouting.serving.draining import begin_drain, drain
 
 logger = logging.getLogger(__name__)
 
 NEVER = -1
 HANDSHAKE_SECONDS = 20
+CLOSE_SECONDS = 10
 REQUEST_SECONDS = 1.0
 LARGEST_MESSAGE = 1024 * 1024  # bytes; a larger one ends its socket
+
+
+class DaphneWriter:
+    """Writes frames to the socket itself while nothing is buffered before it, else to Twisted's buffer.
+
+    What one socket is sent in a turn of the loop leaves together. `transport.write` would cost 55 µs a
+    frame, ASGI's `send` 80, `socket.send` 12.
+    """
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+        self._unsent: list[bytes] = []
+        self._loop = asyncio.get_running_loop()
+
+    def write(self, frame: bytes) -> None:
+        """As `DirectWriter`'s."""
+        if not self._unsent:
+            self._loop.call_soon(self.flush)
+        self._unsent.append(frame)
+
+    def flush(self) -> None:
+        """Hand what was written to the operating system, or to the transport."""
+        data, self._unsent = b"".join(self._unsent), []
+        protocol = self._protocol
+        if not data or protocol.state != WebSocketServerProtocol.STATE_OPEN:
+            return
+        transport = protocol.transport
+        sent = 0
+        if not self._buffered():
+            with contextlib.suppress(OSError):  # full, or gone: the transport finds out which
+                sent = transport.socket.send(data)
+        if sent < len(data):
+            transport.write(data[sent:] if sent else data)
+
+    def waiting(self) -> int:
+        """As `DirectWriter`'s."""
+        return self._buffered() + sum(map(len, self._unsent))
+
+    def abort(self) -> None:
+        """As `DirectWriter`'s."""
+        self._protocol.transport.abortConnection()
+
+    def _buffered(self) -> int:
+        transport = self._protocol.transport
+        buffered: int = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+        return buffered
 
 
 class DaphneServer(Server):  # type: ignore[misc]  # because daphne has no types
@@ -44,36 +91,36 @@ class DaphneServer(Server):  # type: ignore[misc]  # because daphne has no types
         A client whose frames cannot be taken is told so by a close code (1007, 1009), not cut off.
         Origins are judged by `OriginGuard` alone.
         """
-        self.ws_factory.setProtocolOptions(failByDrop=False, allowNullOrigin=True)
+        self.ws_factory.setProtocolOptions(
+            failByDrop=False, allowNullOrigin=True, closeHandshakeTimeout=CLOSE_SECONDS
+        )
         self._ports.append(port)
 
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         """daphne would let a client name the site's prefix, by a header of its own."""
         scope["root_path"] = self.root_path
+        if scope["type"] == "websocket" and hasattr(protocol.transport, "socket"):
+            scope["extensions"] = {EXTENSION: DaphneWriter(protocol)}
         return super().create_application(protocol, scope)
 
     def kill_all_applications(self) -> Any:
         """Called by the reactor before it stops, and waited for."""
-        return defer.Deferred.fromFuture(asyncio.ensure_future(self._drain()))
+        return defer.Deferred.fromFuture(asyncio.ensure_future(self._end()))
 
-    async def _drain(self) -> None:
-        try:
-            live_connections().draining = True
-            for port in self._ports:
-                await defer.maybeDeferred(port.stopListening).asFuture(asyncio.get_running_loop())
-            await live_connections().drain(chat_settings().drain_seconds)
-            await self._end_requests()
-            await run_queue().close()
-            await close_valkey()
-        except Exception:  # an edge: the process ends in any case, and says what went wrong
-            logger.exception("the server did not end in order")
+    async def _end(self) -> None:
+        begin_drain()
+        for port in self._ports:
+            await defer.maybeDeferred(port.stopListening).asFuture(asyncio.get_running_loop())
+        await self._end_requests()
+        await drain()
 
     async def _end_requests(self) -> None:
         """Give pages that are being made a moment, then cut them."""
         running = {
             details["application_instance"]
-            for details in self.connections.values()
+            for protocol, details in self.connections.items()
             if "application_instance" in details
+            and getattr(protocol, "application_type", "") != "websocket"
         }
         if running:
             _, late = await asyncio.wait(running, timeout=REQUEST_SECONDS)

@@ -35,7 +35,7 @@ class FolderLock:
         self._fd: int | None = None
 
     def take(self) -> int:
-        """Take the lock and return its descriptor. Raises `FolderInUse`."""
+        """Take the lock and return its descriptor. Raises `FolderInUse`, `ForeignFolder`."""
         fd = os.open(private_folder(self.folder) / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             self._wait(fd)
@@ -93,4 +93,13 @@ def _alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    return not _ended(pid)
+
+
+def _ended(pid: int) -> bool:
+    """Whether it ended and only waits to be reaped. Only Linux can tell without asking another program."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] in ("Z", "X")

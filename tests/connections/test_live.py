@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from chatrouting import counters
+from chatrouting.conf import ChatSettings
 from chatrouting.connections import registry
 from chatrouting.connections.live import LiveConnections
 from chatrouting.connections.models import Connection, Process
@@ -23,10 +24,10 @@ class Leaving(Socket):
         self.live = live
         self.at = 0.0
 
-    async def end(self, code):
-        await super().end(code)
+    def end(self, code):
+        super().end(code)
         self.at = time.monotonic()
-        await self.live.remove(self)
+        self.leaving = asyncio.create_task(self.live.remove(self))
 
 
 @pytest.fixture
@@ -149,6 +150,38 @@ async def test_a_process_that_was_swept_registers_its_sockets_as_they_stand(live
     assert "registers again" in caplog.text
 
 
+async def at_address(live, address):
+    row = await in_database(a_row)
+    row.address = address
+    socket = Socket(row)
+    await live.add(socket)
+    return socket
+
+
+async def test_an_address_over_its_limit_is_refused(live, monkeypatch):
+    """Row 10: per address; whoever comes by a unix socket has none."""
+    few = ChatSettings(connections_per_address=2)
+    monkeypatch.setattr("chatrouting.connections.live.chat_settings", lambda: few)
+    for address in ("192.0.2.1", "192.0.2.1", "192.0.2.2", None, None, None):
+        await at_address(live, address)
+
+    found = [live.refusal(address) for address in ("192.0.2.1", "192.0.2.2", "192.0.2.3", None)]
+
+    assert found == [CloseCode.OVER_CAPACITY, None, None, None]
+
+
+async def test_an_address_is_forgotten_with_its_last_socket(live):
+    """Row 60: no entry is left."""
+    sockets = [await at_address(live, address) for address in ("192.0.2.1", "192.0.2.1", None)]
+    await live.remove(sockets[0])
+    assert live._addresses == {"192.0.2.1": 1, "": 1}
+
+    for socket in (sockets[0], *sockets[1:]):
+        await live.remove(socket)
+
+    assert live._addresses == {}
+
+
 async def test_a_drain_tells_every_socket_and_waits_until_they_are_gone(live):
     """Row 70: bye 4200, every consumer cleaned up."""
     sockets = [await a_socket(live, Leaving) for _ in range(5)]
@@ -167,19 +200,6 @@ async def test_a_drain_is_spread_over_its_time(live):
 
     times = [socket.at for socket in sockets]
     assert 0.35 <= max(times) - min(times) <= 1
-
-
-async def test_a_drain_goes_on_past_a_socket_that_cannot_be_told(live, caplog):
-    class Broken(Leaving):
-        async def end(self, code):
-            await self.live.remove(self)
-            raise OSError("gone")
-
-    sockets = [await a_socket(live, kind) for kind in (Leaving, Broken, Leaving)]
-
-    await live.drain(0.02)
-
-    assert [socket.told for socket in sockets] == [[CloseCode.DRAINING], [], [CloseCode.DRAINING]]
 
 
 async def test_a_drain_does_not_wait_for_ever_for_a_socket_that_stays(live, caplog, monkeypatch):

@@ -11,6 +11,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 
+from chatrouting.agents.models import Run
 from chatrouting.database import in_database
 from chatrouting.testing.people import Person, make_person
 
@@ -107,3 +108,30 @@ async def test_who_may_only_look_disconnects_nobody(web, alice):
     async with await web.connect(alice) as a:
         await in_database(act, client, "disconnect_these", a.welcome["connection_id"])
         await a.assert_silent()
+
+
+def deletes_account(person: Person) -> int:
+    """An operator deletes the account on its page."""
+    root = get_user_model().objects.get(
+        pk=make_person("root", is_staff=True, is_superuser=True).user_id
+    )
+    client = Client(headers={"host": "localhost"})
+    client.force_login(root)
+    address = reverse("admin:auth_user_delete", args=[person.user_id])
+    return client.post(address, {"post": "yes"}).status_code
+
+
+async def test_a_deleted_account_closes_its_sockets_and_ends_its_runs(web, worker, alice):
+    """Row 12: with 4401 within 2 s; the worker lets go of the run, and others' go on."""
+    bob = await in_database(make_person, "bob")
+    before = len(worker.output)
+    async with await web.connect(alice) as a, await web.connect(bob) as b:
+        await a.ask("user_message", content="/stream 200 50")
+        await a.expect_event("agent_delta")
+        outlasting = await b.ask("user_message", content="/stream 40 50")
+        assert await in_database(deletes_account, alice) == 302
+        assert (await a.expect_close(4401, seconds=2))["reconnect"] == "login"
+        (*_, ended) = await b.whole_run(outlasting["payload"]["run_id"])
+    assert ended["payload"]["outcome"] == "success"
+    assert not await in_database(Run.objects.filter(user_id=alice.user_id).exists)
+    assert "Traceback" not in worker.output[before:]

@@ -13,6 +13,7 @@ from routing_core.envelope import (
     encode_signal,
     error_payload,
     event_frame,
+    event_type,
     salvage_id,
     timestamp,
 )
@@ -210,10 +211,17 @@ def test_a_signal_has_type_and_payload_only():
 def test_an_event_has_its_position_before_the_rest():
     body = encode_event(Noted(content="é"), at=NOON, thread_id="t1", run_id="r1")
 
-    assert event_frame(body, 7) == (
-        '{"seq":7,"type":"noted","ts":"2026-01-02T12:00:00.005Z","thread_id":"t1","run_id":"r1",'
-        '"payload":{"content":"é"}}'
+    assert (
+        event_frame(body, 7)
+        == (
+            '{"seq":7,"type":"noted","ts":"2026-01-02T12:00:00.005Z","thread_id":"t1","run_id":"r1",'
+            '"payload":{"content":"é"}}'
+        ).encode()
     )
+
+
+def test_the_type_of_an_event_is_read_without_decoding_it():
+    assert event_type(encode_event(Noted(content='"}'), at=NOON)) == "noted"
 
 
 def test_an_event_after_filtered_ones_says_what_was_skipped():

@@ -1,26 +1,16 @@
 """The guards of a production start, in real processes."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from django.conf import settings
+from django.core.checks.registry import registry
 
+from tests.serving.managing import manage
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - reason: what is refused here
 PRODUCTION = {
     "SECRET_KEY": "a-long-random-text-that-nobody-guesses-0123456789-abcdefgh",
     "ALLOWED_HOSTS": "chat.example",
 }
-
-
-def manage(*arguments: str, data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command with nothing of this process's own settings."""
-    clean = {"PATH": os.environ["PATH"], "DATA_DIR": str(data_dir), **environment}
-    return subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=settings.BASE_DIR, env=clean, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("missing", ["SECRET_KEY", "ALLOWED_HOSTS"])
@@ -70,19 +60,45 @@ def test_a_process_without_valkey_says_what_to_do(tmp_path, command):
     assert "Traceback" not in done.stderr
 
 
-def test_production_refuses_open_demo_accounts(tmp_path):
+@pytest.fixture(scope="module")
+def tried_out(tmp_path_factory):
+    """A folder with the accounts of a trial installation."""
+    folder = tmp_path_factory.mktemp("tried out")
     for arguments in (
         ("migrate", "-v0"),
         ("shell", "-v0", "-c",
          "from chatrouting.serving.demo_accounts import make_demo_accounts; make_demo_accounts()"),
     ):  # fmt: skip
-        assert manage(*arguments, data_dir=tmp_path, DEBUG="1").returncode == 0
-    done = manage("run_web", data_dir=tmp_path, **PRODUCTION, REDIS_URL=settings.REDIS_URL)
+        assert manage(*arguments, data_dir=folder, DEBUG="1").returncode == 0
+    return folder
+
+
+@pytest.mark.parametrize(
+    "given", [PRODUCTION, {"DEBUG": "1", "HOST": EVERYWHERE}], ids=["production", "open"]
+)
+def test_demo_accounts_are_refused_where_others_can_reach_them(tried_out, given):
+    done = manage("run_web", data_dir=tried_out, **given, REDIS_URL=settings.REDIS_URL)
     assert done.returncode == 1
     assert "The demo accounts admin, alice, bob can still sign in" in done.stderr
+    assert (EVERYWHERE in done.stderr) is ("HOST" in given)
+
+
+def test_the_checks_of_the_static_files_run():
+    assert "servestatic.checks" in {check.__module__ for check in registry.get_checks()}
 
 
 def test_a_port_that_is_no_number_is_named(tmp_path):
     done = manage("up", data_dir=tmp_path, DEBUG="1", PORT="eighty")
     assert done.returncode == 1
     assert "PORT is 'eighty'" in done.stderr
+
+
+@pytest.mark.parametrize(("query", "seconds"), [("", 5), ("?connect_timeout=2", 2)])
+def test_a_postgresql_that_is_gone_is_not_waited_for_long(tmp_path, query, seconds):
+    """Row 53: nothing hangs; libpq alone would wait for the kernel, two minutes."""
+    shown = manage(
+        "shell", "-v0", "-c",
+        "from django.conf import settings; print(settings.DATABASES['default']['OPTIONS'])",
+        data_dir=tmp_path, DEBUG="1", DATABASE_URL=f"postgres://user@192.0.2.1/name{query}",
+    )  # fmt: skip
+    assert shown.stdout.strip() == str({"connect_timeout": seconds}), shown.stderr

@@ -1,21 +1,28 @@
 """`manage.py up` as a real process, with everything it starts."""
 
+import asyncio
 import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.cookiejar import CookieJar
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from django.conf import settings
 
+from chatrouting.testing.client import ProtocolClient
 from chatrouting.testing.system import free_port, wait_until
+from tests.serving.hanging import stop_up
 
 START_SECONDS = 30
 
@@ -23,9 +30,9 @@ START_SECONDS = 30
 class Up:
     """One `up` with a folder and a port of its own."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, **environment: str) -> None:
         self.folder, self.port = folder, port
-        self.log = folder / f"up-{port}.log"
+        self.log = folder / f"up-{uuid.uuid4().hex[:8]}.log"
         clean = {
             name: value
             for name, value in os.environ.items()
@@ -35,7 +42,8 @@ class Up:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "up"],
                 cwd=settings.BASE_DIR, stdout=output, stderr=subprocess.STDOUT,
-                env={**clean, "DATA_DIR": str(folder), "PORT": str(port), "DEBUG": "1"},
+                env={**clean, "DATA_DIR": str(folder), "PORT": str(port), "DEBUG": "1",
+                     **environment},
                 start_new_session=True,
             )  # fmt: skip
 
@@ -78,8 +86,8 @@ class Up:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Up]:
-    started = Up(folder, free_port())
+def running(folder: Path, **environment: str) -> Iterator[Up]:
+    started = Up(folder, free_port(), **environment)
     try:
         started.has_said("The chat is at")
         wait_until(started.serves, "the site", START_SECONDS)
@@ -89,6 +97,18 @@ def running(folder: Path) -> Iterator[Up]:
             started.process.kill()
         started.process.wait()
         started.ended()
+
+
+def signed_in(port: int) -> str:
+    """The cookies of a demo account that has just signed in."""
+    jar = CookieJar()
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+    page = f"http://127.0.0.1:{port}/accounts/login/"
+    browser.open(page, timeout=10).close()
+    token = next(cookie.value for cookie in jar if cookie.name == "csrftoken")
+    form = {"username": "alice", "password": "demo", "csrfmiddlewaretoken": token}
+    browser.open(page, urlencode(form).encode(), timeout=10).close()
+    return "; ".join(f"{cookie.name}={cookie.value}" for cookie in jar)
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +127,36 @@ def test_it_stops_everything_within_five_seconds(tmp_path, number):
         assert time.monotonic() - began < 5
         assert up.children() == {}
         assert "Traceback" not in up.output, up.output
+
+
+def test_it_does_not_wait_for_a_valkey_that_hangs_while_it_restarts(tmp_path):
+    with running(tmp_path) as up:
+        stop_up(tmp_path / "valkey")
+        os.kill(up.child("valkey-server"), signal.SIGKILL)
+        up.has_said("valkey ended; it starts again")
+        wait_until(lambda: "valkey-server" in str(up.children()), "Valkey again")
+        began = time.monotonic()
+        up.process.send_signal(signal.SIGINT)
+        assert up.process.wait(20) == 0
+        assert time.monotonic() - began < 5
+
+
+async def test_it_lets_the_web_process_drain_as_long_as_the_setting_says(tmp_path):
+    """Row 70: also where that is longer than a child usually gets."""
+    with running(tmp_path, CHATROUTING_DRAIN_SECONDS="3.5") as up:
+        cookie = await asyncio.to_thread(signed_in, up.port)
+        async with await ProtocolClient.connect(
+            f"ws://127.0.0.1:{up.port}/ws/chat/",
+            cookie=cookie,
+            origin=f"http://127.0.0.1:{up.port}",
+        ) as alice:
+            await alice.ready()
+            up.process.terminate()
+            await alice.expect_close(4200)
+        assert await asyncio.to_thread(up.process.wait, 10) == 0
+        with closing(sqlite3.connect(tmp_path / "db.sqlite3")) as database:
+            left = database.execute("SELECT count(*) FROM chatrouting_connections_process")
+            assert left.fetchone() == (0,), "it was killed before it was done"
 
 
 def test_it_leaves_no_process_when_it_is_killed(tmp_path):
@@ -139,6 +189,12 @@ def test_it_says_how_to_sign_in(up):
 
 def test_a_second_one_on_the_folder_says_who_holds_it(up):
     second = Up(up.folder, free_port())
+    assert second.process.wait(START_SECONDS) == 1
+    assert f"is in use by process {up.process.pid}" in second.output
+
+
+def test_where_folder_and_port_are_taken_it_says_who_holds_them(up):
+    second = Up(up.folder, up.port)
     assert second.process.wait(START_SECONDS) == 1
     assert f"is in use by process {up.process.pid}" in second.output
 

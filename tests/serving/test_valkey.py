@@ -4,15 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import redis
 
-from chatrouting.datafolder import SOCKET_PATH_BYTES
+from chatrouting.datafolder import SOCKET_PATH_BYTES, ForeignFolder
 from chatrouting.serving.lock import FolderInUse
 from chatrouting.serving.valkey import EmbeddedValkey, ValkeyNotStarted
 from chatrouting.testing.system import wait_until
+from tests.serving.hanging import stop_up
 
 STARTER = """
 import sys, time
@@ -35,6 +38,13 @@ def is_running(pid: int) -> bool:
 
 def client(valkey: EmbeddedValkey) -> redis.Redis:
     return redis.Redis(unix_socket_path=str(valkey.socket))
+
+
+def silence(valkey: EmbeddedValkey) -> None:
+    """Let it hang at its next start: it waits for somebody to write what it reads."""
+    with valkey:
+        pass
+    stop_up(valkey.folder)
 
 
 def test_it_answers_on_its_socket_alone(tmp_path):
@@ -107,6 +117,55 @@ def test_it_starts_at_once_after_its_starter_was_killed(tmp_path):
     starter.stdout.close()
     with EmbeddedValkey(tmp_path) as valkey:
         assert valkey.alive
+
+
+def test_a_starter_that_nobody_reaped_holds_no_folder(tmp_path):
+    """In a container without an init nobody does; its process id is there, and it is dead."""
+    starter = subprocess.Popen(
+        [sys.executable, "-c", STARTER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert starter.stdout is not None
+    starter.stdout.readline()
+    starter.kill()
+    wait_until(lambda: not is_running(starter.pid), "the end of the starter")
+    with EmbeddedValkey(tmp_path) as valkey:
+        assert valkey.alive
+    starter.wait()
+    starter.stdout.close()
+
+
+def test_a_server_that_stays_silent_is_waited_for_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("chatrouting.serving.valkey.READY_SECONDS", 0.1)
+    valkey = EmbeddedValkey(tmp_path)
+    silence(valkey)
+    began = time.monotonic()
+    with pytest.raises(ValkeyNotStarted, match=r"did not answer in 0\.1 s"):
+        valkey.start()
+    assert time.monotonic() - began < 1.7  # one question lasts a second
+    assert not valkey.alive
+
+
+def test_a_start_that_is_given_up_ends_at_once(tmp_path):
+    valkey = EmbeddedValkey(tmp_path)
+    silence(valkey)
+    with ThreadPoolExecutor() as threads:
+        start = threads.submit(valkey.start)
+        wait_until(lambda: valkey.alive, "the server")
+        valkey.give_up()
+        began = time.monotonic()
+        assert isinstance(start.exception(10), ValkeyNotStarted)
+    assert time.monotonic() - began < 3
+    assert not valkey.alive
+
+
+def test_a_folder_of_somebody_else_is_not_used(tmp_path):
+    if os.geteuid():
+        pytest.skip("only root can give a folder away")
+    valkey = EmbeddedValkey(tmp_path)
+    valkey.folder.mkdir()
+    os.chown(valkey.folder, 65534, 65534)
+    with pytest.raises(ForeignFolder, match="belongs to another user"):
+        valkey.start()
 
 
 def test_a_failure_shows_what_valkey_said(tmp_path):

@@ -11,14 +11,15 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from chatrouting.conf import chat_settings
 from chatrouting.serving.address import Address, demand_no_demo_accounts
 from chatrouting.serving.children import Child, Children
 from chatrouting.serving.demo_accounts import OPERATOR, PASSWORD, PEOPLE, make_demo_accounts
-from chatrouting.serving.lock import FolderInUse
 from chatrouting.serving.parent import Lifeline
-from chatrouting.serving.valkey import EmbeddedValkey, ValkeyNotStarted
+from chatrouting.serving.valkey import NOT_STARTED, EmbeddedValkey
 
 WATCH_SECONDS = 0.5
+STOP_SECONDS = 2.0  # what a child gets to end, beside the time of a drain
 
 
 class Command(BaseCommand):
@@ -28,7 +29,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: object, **options: object) -> None:
         address = Address.from_environment()
-        address.listen().close()
         with contextlib.ExitStack() as stack:
             valkey = (
                 None if os.environ.get("REDIS_URL") else EmbeddedValkey(Path(settings.DATA_DIR))
@@ -36,6 +36,7 @@ class Command(BaseCommand):
             if valkey is not None:
                 self._start(valkey)
                 stack.callback(valkey.stop)
+            address.listen().close()  # after the folder: who holds both is named by the folder's lock
             self._prepare(address)
             asyncio.run(self._keep(address, valkey))
         self.stdout.write("stopped")
@@ -43,18 +44,18 @@ class Command(BaseCommand):
     def _start(self, valkey: EmbeddedValkey) -> None:
         try:
             valkey.start()
-        except (FolderInUse, ValkeyNotStarted) as error:
+        except NOT_STARTED as error:
             raise CommandError(str(error)) from None
 
     def _prepare(self, address: Address) -> None:
         call_command("migrate", verbosity=0)
         if settings.DEBUG and address.is_loopback:
             make_demo_accounts()
-        demand_no_demo_accounts()
+        demand_no_demo_accounts(address)
 
     async def _keep(self, address: Address, valkey: EmbeddedValkey | None) -> None:
         lifeline = Lifeline()
-        children = Children(self._say, lifeline)
+        children = Children(self._say, lifeline, chat_settings().drain_seconds + STOP_SECONDS)
         place = {"HOST": address.host, "PORT": str(address.port), "PYTHONUNBUFFERED": "1"}
         stopped = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -66,6 +67,8 @@ class Command(BaseCommand):
             watch = tasks.create_task(self._watch(valkey))
             greet = tasks.create_task(self._greet(address))
             await stopped.wait()
+            if valkey is not None:
+                valkey.give_up()
             for task in (watch, greet):
                 task.cancel()
             await children.stop()
@@ -79,7 +82,7 @@ class Command(BaseCommand):
                 self._say("valkey", "valkey ended; it starts again")
                 try:
                     await asyncio.to_thread(valkey.restart)
-                except (FolderInUse, ValkeyNotStarted) as error:
+                except NOT_STARTED as error:
                     self._say("valkey", str(error))
 
     async def _greet(self, address: Address) -> None:
@@ -91,7 +94,7 @@ class Command(BaseCommand):
                 break
             await asyncio.sleep(0.1)
         self.stdout.write(f"\n  The chat is at {address.url}\n")
-        if settings.DEBUG:
+        if settings.DEBUG and address.is_loopback:
             names = " or ".join(PEOPLE)
             self.stdout.write(
                 f"  Sign in as {names}; the operator is {OPERATOR} at {address.url}admin/"

@@ -1,0 +1,161 @@
+"""How frames leave: written straight to the transport where the server offers it, else by ASGI's `send`.
+
+A server that offers the direct way puts a `DirectWriter` into `scope["extensions"]["chatrouting.direct"]`.
+What ASGI sends (accept, close) and what is written directly keep their order.
+"""
+
+import asyncio
+import logging
+import types
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from typing import Any, Protocol, TypeAlias, cast
+
+from chatrouting import counters
+from chatrouting.stream.frames import Frame
+
+logger = logging.getLogger(__name__)
+
+EXTENSION = "chatrouting.direct"
+
+Send: TypeAlias = Callable[[Any], Awaitable[None]]
+
+
+class DirectWriter(Protocol):
+    """What a server offers beside ASGI. Nothing here blocks or raises."""
+
+    def write(self, frame: bytes) -> None:
+        """Send a whole WebSocket frame by the end of this turn of the loop, unless the socket is closing."""
+        ...
+
+    def flush(self) -> None:
+        """Send now what was written in this turn."""
+        ...
+
+    def waiting(self) -> int:
+        """How many bytes the operating system has not taken yet."""
+        ...
+
+    def abort(self) -> None:
+        """Cut the connection and drop what is waiting."""
+        ...
+
+
+class Outlet(Protocol):
+    """Where a socket's frames go."""
+
+    def write(self, frame: Frame) -> None:
+        """Send without waiting."""
+        ...
+
+    def waiting(self) -> int:
+        """How many bytes are held for the other side, as far as can be told."""
+        ...
+
+    def abort(self) -> None:
+        """Drop what is waiting; cut the connection where that can be done."""
+        ...
+
+    async def finish(self, close: Any) -> None:
+        """Send ASGI's close after everything written."""
+        ...
+
+
+class DirectOutlet:
+    """Writes the bytes that all sockets of an event share."""
+
+    def __init__(self, writer: DirectWriter, send: Send) -> None:
+        self._writer = writer
+        self._send = send
+        self.waiting = writer.waiting
+        self.abort = writer.abort
+
+    def write(self, frame: Frame) -> None:
+        """As `Outlet`'s."""
+        self._writer.write(frame.wire)
+
+    async def finish(self, close: Any) -> None:
+        """As `Outlet`'s."""
+        self._writer.flush()
+        await self._send(close)
+
+
+class PortableOutlet:
+    """For any ASGI server: `send` is driven by hand, and only one that blocks gets a task and a backlog."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._backlog: deque[Frame] = deque()
+        self._bytes = 0
+        self._drain: asyncio.Task[None] | None = None
+
+    def write(self, frame: Frame) -> None:
+        """As `Outlet`'s. Who writes looks at `waiting` and stops: the backlog itself has no bound."""
+        if self._drain is not None:
+            self._backlog.append(frame)
+            self._bytes += len(frame.data)
+            return
+        event = {"type": "websocket.send", "text": frame.text}
+        sending = cast(Coroutine[Any, Any, None], self._send(event))
+        try:
+            blocker = sending.send(None)
+        except StopIteration:
+            return
+        except Exception as error:  # noqa: BLE001 - reason: an edge: the other side is gone
+            _unsent(error)
+            return
+        self._bytes += len(frame.data)
+        self._drain = asyncio.create_task(self._drain_all(sending, blocker), name="socket backlog")
+
+    def waiting(self) -> int:
+        """As `Outlet`'s."""
+        return self._bytes
+
+    def abort(self) -> None:
+        """As `Outlet`'s."""
+        self._backlog.clear()
+        if self._drain is not None:
+            self._drain.cancel()
+
+    async def finish(self, close: Any) -> None:
+        """As `Outlet`'s."""
+        if self._drain is not None:
+            await asyncio.gather(self._drain, return_exceptions=True)
+        await self._send(close)
+
+    async def _drain_all(self, sending: Coroutine[Any, Any, None], blocker: Any) -> None:
+        try:
+            await _resumed(sending, blocker)
+            while self._backlog:
+                frame = self._backlog.popleft()
+                await self._send({"type": "websocket.send", "text": frame.text})
+                self._bytes -= len(frame.data)
+        except Exception as error:  # noqa: BLE001 - reason: an edge: the other side is gone
+            _unsent(error)
+        finally:
+            self._bytes, self._drain = 0, None
+
+
+def _unsent(error: Exception) -> None:
+    counters.frames_unsent.inc()
+    logger.debug("a frame was not taken: %r", error)
+
+
+@types.coroutine
+def _resumed(sending: Coroutine[Any, Any, None], blocker: Any) -> Generator[Any, None, None]:
+    """Go on with a coroutine that was driven by hand until it waited for `blocker`."""
+    try:
+        while True:
+            yield blocker
+            try:
+                blocker = sending.send(None)
+            except StopIteration:
+                return
+    finally:
+        sending.close()
+
+
+def outlet(scope: Mapping[str, Any], send: Send) -> Outlet:
+    """The way this server offers."""
+    writer = (scope.get("extensions") or {}).get(EXTENSION)
+    return PortableOutlet(send) if writer is None else DirectOutlet(writer, send)
