@@ -3,7 +3,7 @@
 PYTHON := .venv/bin/python
 CORE := tests/routing_core
 
-.PHONY: help run test lint types format clean
+.PHONY: help run test bench lint types format clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -16,7 +16,12 @@ test:  ## set up and run all tests; ARGS="-k name" passes options to pytest
 	@sh scripts/setup.sh requirements-dev.txt
 	@test -n "$(ARGS)" || { $(PYTHON) -m coverage run -m pytest -q $(CORE) && $(PYTHON) -m coverage report; }
 	@CHROMIUM="$$(sh scripts/browser.sh)" && export CHROMIUM && \
-	    exec $(PYTHON) -m pytest $(if $(ARGS),$(ARGS),--ignore=$(CORE))
+	    exec $(PYTHON) -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile -q --ignore=$(CORE))
+
+bench:  ## measure beside a stock Channels app; QUICK=1 takes minutes, PROFILE=1 shows where time goes
+	@sh scripts/setup.sh requirements.txt
+	@sh scripts/setup.sh tests/benchmarks/requirements.txt .bench
+	@exec $(PYTHON) -m tests.benchmarks $(if $(QUICK),--quick) $(if $(PROFILE),--profile) $(ARGS)
 
 lint:  ## look for what ruff and the formatter find wrong
 	@sh scripts/setup.sh requirements-dev.txt
@@ -33,4 +38,4 @@ format:  ## put the code into shape
 	$(PYTHON) -m ruff format .
 
 clean:  ## remove what was set up and built; DATA_DIR stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf .venv .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

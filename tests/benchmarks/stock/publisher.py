@@ -1,0 +1,45 @@
+"""Publishes to users of the stock application, from a process of its own."""
+
+import asyncio
+import os
+import sys
+import uuid
+from datetime import datetime, timezone
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.benchmarks.stock.settings")
+django.setup()
+
+from channels.layers import get_channel_layer  # noqa: E402 - reason: after the apps are loaded
+
+from tests.benchmarks.publishing import piece, publish_on_demand  # noqa: E402 - reason: as above
+from tests.benchmarks.stock.consumers import user_group  # noqa: E402 - reason: as above
+
+
+class Answer:
+    """A text that is written to one user, piece by piece."""
+
+    def __init__(self, user_id):
+        self.group = user_group(user_id)
+        self.thread_id, self.run_id = str(uuid.uuid4()), str(uuid.uuid4())
+        self.position = 0
+
+    async def publish(self, number):
+        """Send the next piece to all sockets of the user."""
+        text = piece(number)
+        event = {
+            "seq": number,
+            "type": "agent_delta",
+            "ts": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            "thread_id": self.thread_id,
+            "run_id": self.run_id,
+            "payload": {"text": text, "position": self.position},
+        }
+        self.position += len(text)
+        message = {"type": "chat.event", "event": event}
+        await get_channel_layer().group_send(self.group, message)
+
+
+if __name__ == "__main__":
+    asyncio.run(publish_on_demand([Answer(user_id).publish for user_id in sys.argv[1:]]))
