@@ -83,6 +83,7 @@ class Run(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["status"], name="chatrouting_run_status"),
+            models.Index(fields=["created_at"], name="chatrouting_run_created"),
             models.Index(fields=["finished_at"], name="chatrouting_run_finished"),
             models.Index(fields=["thread", "status", "created_at"], name="chatrouting_run_queue"),
             models.Index(

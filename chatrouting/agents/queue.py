@@ -41,6 +41,7 @@ def streaq_worker(concurrency: int = 1) -> QueueWorker:
     """A streaQ worker on this project's queue: web processes enqueue with it, `run_agents` works with it."""
     return QueueWorker(
         redis_url=settings.REDIS_URL,
+        redis_kwargs={"decode_components": True},  # reads the address as redis-py does
         queue_name=chat_settings().queue,
         concurrency=concurrency,
         prefetch=1,

@@ -4,10 +4,8 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable
 
-from asgiref.sync import async_to_sync
-
 from chatrouting.connections.models import Connection
-from chatrouting.stream.doorbell import Dismissal, ring_dismissal
+from chatrouting.stream.doorbell import Dismissal, ring_dismissal_now
 from routing_core.closing import CloseCode
 
 logger = logging.getLogger(__name__)
@@ -24,5 +22,5 @@ def disconnect(connections: Iterable[Connection], by: str) -> int:
     for user_id, ids in of_user.items():
         logger.info("%s disconnects %s of user %s", by, ", ".join(ids), user_id)
         dismissal = Dismissal(CloseCode.DISCONNECTED, connection_ids=tuple(ids))
-        async_to_sync(ring_dismissal)(user_id, dismissal)
+        ring_dismissal_now(user_id, dismissal)
     return sum(map(len, of_user.values()))

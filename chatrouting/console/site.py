@@ -10,8 +10,10 @@ from django.shortcuts import render
 from django.urls import path
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
+from unfold.forms import AuthenticationForm
 from unfold.sites import UnfoldAdminSite
 
+from chatrouting.chat.sign_in import LimitedSignIn, with_status
 from chatrouting.console.dashboard import dashboard
 
 View = Callable[..., Any]
@@ -24,9 +26,14 @@ within_policy: Callable[[View], View] = csp_update(
 )
 
 
+class ConsoleSignIn(LimitedSignIn, AuthenticationForm):  # type: ignore[misc]  # because unfold has no types
+    """Of the members of staff."""
+
+
 class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]  # because unfold has no types
     """Every page of it keeps to the policy; the first shows what happens now."""
 
+    login_form = ConsoleSignIn
     index_template = "console/index.html"
     index_title = "Now"
 
@@ -39,8 +46,8 @@ class ConsoleSite(UnfoldAdminSite):  # type: ignore[misc]  # because unfold has 
         return within_policy(super().admin_view(view, cacheable))
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        """The sign-in."""
-        return within_policy(super().login)(request, extra_context)
+        """The sign-in, as often as is allowed."""
+        return with_status(within_policy(super().login)(request, extra_context))
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Colours come from a style sheet: unfold would write them into the page, inline."""

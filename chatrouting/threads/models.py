@@ -19,6 +19,9 @@ class Thread(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField()
 
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["updated_at"], name="chatrouting_thread_updated")]
+
     def __str__(self) -> str:
         return self.title
 
@@ -78,11 +81,12 @@ class ThreadMessage(models.Model):
             )
         ]
         indexes: ClassVar = [
+            models.Index(fields=["created_at"], name="chatrouting_message_created"),
             models.Index(
                 fields=["created_at"],
                 condition=models.Q(role="user", announced_at=None),
                 name="chatrouting_message_late",
-            )
+            ),
         ]
 
     def __str__(self) -> str:

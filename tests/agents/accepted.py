@@ -67,5 +67,5 @@ async def events_of(run: Run) -> list[Frame]:
     log, user_id = event_log(), str(run.user_id)
     epoch = (await log.read(user_id, "", 0)).epoch
     page = await log.read(user_id, epoch, 0, limit=5_000)
-    frames = [read_frame(event_frame(record.body, record.seq)) for record in page.records]
+    frames = [read_frame(event_frame(record.body, record.seq).decode()) for record in page.records]
     return [frame for frame in frames if frame.get("run_id") == str(run.pk)]

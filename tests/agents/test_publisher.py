@@ -173,7 +173,7 @@ async def test_a_text_that_valkey_lost_is_set_whole_again():
         await publisher.publish(STARTED, TextChange.SET)
         await publisher.write("one ")
         await publisher.settled()
-        await valkey().delete(f"{{u:{run.user_id}}}:text:{run.key.run_id}")
+        await valkey().call("DEL", f"{{u:{run.user_id}}}:text:{run.key.run_id}")
         await publisher.write("two ")
         await publisher.settled()
         await publisher.write("three")

@@ -111,7 +111,7 @@ def test_rows_are_found_by_the_name_and_the_id_of_their_user_and_by_their_own(mo
     assert str(other.pk) not in shown(client, list_of(model), q=person.name)
 
 
-@pytest.mark.parametrize("term", ["9" * 40, "\x00", "' OR 1=1", str(uuid.uuid4()), "%", "²"])
+@pytest.mark.parametrize("term", ["9" * 40, "\x00", "' OR 1=1", str(uuid.UUID(int=7)), "%", "²"])
 def test_any_search_term_is_answered(term):
     client = superuser()
 
