@@ -33,6 +33,10 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     heartbeat_seconds: Seconds = 25
     protocol_errors_per_minute: Count = 20
 
+    # How often a password may be tried, per name and address.
+    sign_in_failures: Count = 5
+    sign_in_pause_seconds: Seconds = 300
+
     # What is kept of a user's stream.
     stream_events: Count = 5_000
     stream_seconds: Count = 15 * 60
@@ -66,10 +70,13 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     handler_seconds: Seconds = 5
     session_check_seconds: Seconds = 60
     connections_per_process: Count = 10_000
+    connections_per_address: Count = 100
     database_threads: Count = 8
     database_waiting: Count = 1_000
     database_seconds: Seconds = 20
     send_seconds: Seconds = 10
+    waiting_bytes: Count = 4 * 1024 * 1024
+    connection_seconds: Seconds = 12 * 3600
     process_heartbeat_seconds: Seconds = 3
     process_dead_seconds: Seconds = 9
     drain_seconds: Annotated[float, Meta(ge=0, le=3600)] = 1

@@ -10,6 +10,9 @@ connections_active = Gauge("chatrouting_connections_active", "Sockets open in th
 connections_refused = Counter(
     "chatrouting_connections_refused", "Sockets that were never welcomed, by reason.", ["reason"]
 )
+sign_ins_refused = Counter(
+    "chatrouting_sign_ins_refused", "Sign-ins refused because too many had failed before."
+)
 messages_routed = Counter(
     "chatrouting_messages_routed", "Messages that a handler answered, by type.", ["type"]
 )
@@ -30,6 +33,9 @@ events_lost = Counter(
     "chatrouting_events_lost",
     "Events that could not be published or delivered, by cause.",
     ["cause"],
+)
+events_filtered = Counter(
+    "chatrouting_events_filtered", "Events that a socket had not subscribed to."
 )
 resumes = Counter("chatrouting_resumes", "Resumes asked for, by what they got.", ["recovered"])
 runs_started = Counter("chatrouting_runs_started", "Attempts of runs begun here.")

@@ -9,20 +9,42 @@ import os
 import secrets
 import tempfile
 from pathlib import Path
+from urllib.parse import quote
 
 # The kernel's bound on a unix socket's path (`sun_path`), less its closing NUL, on macOS; Linux has 107.
 SOCKET_PATH_BYTES = 103
 
 
+class ForeignFolder(Exception):
+    """A folder that must be private belongs to another user."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.args[0]} belongs to another user. Remove it, or set DATA_DIR to another folder."
+        )
+
+
+def made_folder(path: Path) -> Path:
+    """Make the folder where it is missing, and those above it, open to this user alone."""
+    if not path.parent.is_dir():
+        made_folder(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
 def private_folder(path: Path) -> Path:
-    """Make the folder where it is missing, open to this user alone."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """As `made_folder`; one that is there already is closed to others. Raises `ForeignFolder`."""
+    made_folder(path)
+    owners = {path.lstat().st_uid, path.stat().st_uid}  # of a link, and of what it leads to
+    if owners != {os.geteuid()}:
+        raise ForeignFolder(path)
+    path.chmod(0o700)
     return path
 
 
 def development_key(data_dir: Path) -> str:
     """The secret key of a trial installation, made once and kept in `DATA_DIR`."""
-    path = private_folder(data_dir) / "secret_key"
+    path = made_folder(data_dir) / "secret_key"
     if not path.exists():
         draft = path.with_name(f"secret_key.{os.getpid()}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
@@ -49,4 +71,9 @@ def valkey_socket(data_dir: Path) -> Path:
 
 def valkey_url(data_dir: Path) -> str:
     """The address of the embedded Valkey."""
-    return f"unix://{valkey_socket(data_dir)}"
+    return f"unix://{quote(str(valkey_socket(data_dir)))}"
+
+
+def database_url(data_dir: Path) -> str:
+    """The address of the SQLite database."""
+    return f"sqlite:///{quote(str(data_dir / 'db.sqlite3'))}"

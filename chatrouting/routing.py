@@ -10,7 +10,7 @@ from chatrouting.chat.messages import (
     UserMessage,
 )
 from chatrouting.connections import liveness
-from chatrouting.connections.messages import Heartbeat, Ping
+from chatrouting.connections.messages import Heartbeat, Ping, Subscribe
 from routing_core.router import Route, Router
 
 # Replies, events and signals of the protocol: a client that sends one is told that it may not.
@@ -30,6 +30,7 @@ router: Router[Context] = Router(
         Route(RunStatusAsked, reading.run_status),
         Route(ThreadHistory, reading.thread_history),
         Route(ListThreads, reading.list_threads),
+        Route(Subscribe, liveness.subscribe),
         Route(Ping, liveness.ping),
         Route(Heartbeat, liveness.heartbeat),
     ],

@@ -11,8 +11,10 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.templatetags.static import static
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from chatrouting.datafolder import development_key, valkey_url
+from chatrouting.datafolder import database_url, development_key, valkey_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -58,7 +60,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "servestatic.runserver_nostatic",
+    "servestatic",
     "django.contrib.staticfiles",
     "channels",
     "csp",
@@ -72,6 +74,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "chatrouting.connections.afterwards.tell_afterwards",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -102,7 +105,7 @@ TEMPLATES = [
 
 DATABASES = {
     "default": dj_database_url.parse(
-        os.environ.get("DATABASE_URL") or f"sqlite:///{DATA_DIR / 'db.sqlite3'}",
+        os.environ.get("DATABASE_URL") or database_url(DATA_DIR),
         conn_max_age=600,
         conn_health_checks=True,
     )
@@ -114,12 +117,33 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 
+if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
+    options = DATABASES["default"].setdefault("OPTIONS", {})
+    options.setdefault("connect_timeout", 5)  # seconds: a host that is gone answers nothing
+
 REDIS_URL = os.environ.get("REDIS_URL") or valkey_url(DATA_DIR)
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "BACKEND": "chatrouting.stream.layer.ValkeyChannelLayer",
         "CONFIG": {"hosts": [REDIS_URL], "prefix": "chatrouting"},
     }
+}
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 10_000},
+    },
+    "sign_in": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": [REDIS_URL],
+        "KEY_PREFIX": "chatrouting:sign_in",
+        "OPTIONS": {
+            "serializer": "chatrouting.chat.attempts.Numbers",
+            "socket_timeout": 1,  # seconds: somebody waits, and can be let in without it
+            "socket_connect_timeout": 1,
+            "retry": Retry(NoBackoff(), 0),
+        },
+    },
 }
 
 AUTH_PASSWORD_VALIDATORS = [
@@ -195,7 +219,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "loggers": {name: {"level": "WARNING"} for name in ("asyncio", "daphne", "streaq")},
+    "loggers": {name: {"level": "WARNING"} for name in ("asyncio", "daphne", "streaq", "uvicorn")},
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
 }
 

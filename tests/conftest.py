@@ -1,16 +1,24 @@
 """The environment of all tests: the real database and the real Valkey, in a folder of their own.
 
 The processes that integration tests start use the same two, so every test makes its own people and
-never cleans up. `DATABASE_URL` and `REDIS_URL` from outside are honoured.
+never cleans up. `DATABASE_URL` and `REDIS_URL` from outside are honoured, other settings are not.
 """
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+# Settings of the shell that starts the tests would decide what they see.
+OUTSIDE = {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS",
+           "TRUSTED_PROXIES", "METRICS_TOKEN", "HOST", "PORT", "LOG_LEVEL"}  # fmt: skip
+for variable in set(os.environ):
+    if variable in OUTSIDE or variable.startswith("CHATROUTING_"):
+        del os.environ[variable]
 
 FOLDER = tempfile.TemporaryDirectory(prefix="chatrouting-")
 os.environ.update(
@@ -29,13 +37,14 @@ from django.db import connections  # noqa: E402 - reason: as above
 
 from chatrouting.agents.queue import run_queue  # noqa: E402 - reason: as above
 from chatrouting.serving.valkey import EmbeddedValkey  # noqa: E402 - reason: as above
+from chatrouting.stream.doorbell import channel_layer  # noqa: E402 - reason: as above
 from chatrouting.stream.valkey import close_valkey  # noqa: E402 - reason: as above
 from chatrouting.testing.system import Running, System, Web  # noqa: E402 - reason: as above
 
 # Folders in the order they run: what fails fast comes first.
-ORDER = ("routing_core", "test_", "stream", "threads", "agents", "chat", "connections", "console",
-         "serving", "integration", "browser")  # fmt: skip
-PURE = ("routing_core", "test_architecture.py", "test_budgets.py")
+ORDER = ("routing_core", "test_", "benchmarks", "stream", "threads", "agents", "chat",
+         "connections", "console", "serving", "integration", "browser")  # fmt: skip
+PURE = ("routing_core", "benchmarks", "test_architecture.py", "test_budgets.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -54,6 +63,16 @@ def _rank(place: str) -> int:
     return next((rank for rank, name in enumerate(ORDER) if place.startswith(name)), len(ORDER))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Halves of surrogate pairs, which some tests log, cannot travel from a worker of several."""
+    report = yield
+    report.sections = [
+        (name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
+
+
 FIGURES = pytest.StashKey[list[str]]()
 
 
@@ -68,6 +87,26 @@ def pytest_terminal_summary(
 ) -> None:
     for line in config.stash.get(FIGURES, []):
         terminalreporter.write_line(f"measured: {line}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of several hands what it measured to the process that shows it."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["figures"] = session.config.stash.get(FIGURES, [])
+
+
+class ManyWorkers:
+    """Hooks that are there where tests run in several processes."""
+
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        """A worker has ended."""
+        figures = node.config.stash.setdefault(FIGURES, [])
+        figures += getattr(node, "workeroutput", {}).get("figures", [])
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.pluginmanager.hasplugin("dsession"):
+        config.pluginmanager.register(ManyWorkers())
 
 
 @pytest.fixture(scope="session")
@@ -85,6 +124,7 @@ async def loop_clients() -> AsyncIterator[None]:
     """What the tests' event loop opened is closed at its end."""
     yield
     await run_queue().close()
+    await channel_layer().flush()
     await close_valkey()
 
 

@@ -16,6 +16,7 @@ from typing import Self
 
 from django.conf import settings
 
+from chatrouting.serving.parent import Lifeline
 from chatrouting.testing.client import ProtocolClient, at_position
 from chatrouting.testing.people import Person
 
@@ -137,11 +138,15 @@ class Web(Running):
 
 
 class System:
-    """Starts processes of this project and ends them all. Use it as a context manager."""
+    """Starts processes of this project and ends them all. Use it as a context manager.
+
+    Where the process that uses it is killed, they end with it.
+    """
 
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._running: list[Running] = []
+        self._lifeline = Lifeline()
 
     def web(self, port: int | None = None, **environment: str) -> Web:
         """A web process that answers. Other settings come as environment variables."""
@@ -168,10 +173,11 @@ class System:
             process = subprocess.Popen(  # noqa: S603 - reason: the project's own commands
                 [sys.executable, "manage.py", *arguments],
                 cwd=settings.BASE_DIR,
-                env={**os.environ, **environment},
+                env={**os.environ, **environment, **self._lifeline.environment},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=(self._lifeline.read_end,),
             )
         return process, log
 
@@ -187,6 +193,7 @@ class System:
                 running.process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 running.kill()
+        self._lifeline.close()
 
     def __iter__(self) -> Iterator[Running]:
         return iter(self._running)
