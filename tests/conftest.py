@@ -109,6 +109,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(ManyWorkers())
 
 
+def pytest_unconfigure() -> None:
+    """Remove the folder before the interpreter finds it left, which would be a warning."""
+    FOLDER.cleanup()
+
+
 @pytest.fixture(scope="session")
 def services() -> Iterator[None]:
     """Valkey answers and the tables are there."""
