@@ -5,6 +5,7 @@ import logging
 import random
 import uuid
 from collections.abc import Awaitable, Coroutine
+from datetime import datetime
 from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -19,7 +20,8 @@ from chatrouting.connections.live import live_connections
 from chatrouting.connections.models import Connection
 from chatrouting.connections.outlet import outlet
 from chatrouting.connections.registry import Seen
-from chatrouting.connections.sessions import SignedIn, revoked, signed_in
+from chatrouting.connections.sessions import Look, SignedIn, signed_in, standings
+from chatrouting.connections.silence import Silence
 from chatrouting.connections.socket import Socket, State, TooSlow
 from chatrouting.connections.welcome import asked_position, welcome
 from chatrouting.database import in_database
@@ -38,7 +40,6 @@ from routing_core.limits import ErrorBudget
 logger = logging.getLogger(__name__)
 
 CLEAN_UP_SECONDS = 8.0
-LAST_LOOK_SECONDS = 0.2
 NO_CODE = 1005  # what a client's close without a code is called
 
 # Why a delivery ended, where that is foreseen.
@@ -63,13 +64,13 @@ class ChatConsumer(AsyncWebsocketConsumer):
         self.row = Connection(id=uuid.uuid4())
         self.inbox = Inbox(self._answer, conf.in_flight)
         self.errors = ErrorBudget(conf.protocol_errors_per_minute)
-        self.silence: asyncio.TimerHandle | None = None
+        self.silence = Silence(2 * conf.heartbeat_seconds, self._silent)
         self.age: asyncio.TimerHandle | None = None
         self.duties: set[asyncio.Task[None]] = set()
-        self.heard_at = 0.0
         self.due: CloseCode | None = None
         self.reading: asyncio.Task[Any] | None = None
         self.over = False
+        self.expires_at: datetime | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The socket's whole life. Whatever ends it, what it held is let go."""
@@ -114,8 +115,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
 
     def _go_live(self) -> None:
         self.socket.go_live()
-        self.heard_at = _now()
-        self._watch()
+        self.silence.watch()
         age = chat_settings().connection_seconds * random.uniform(0.9, 1)  # noqa: S311 - reason: only spreads load
         self.age = asyncio.get_running_loop().call_later(age, self.end, CloseCode.MAXIMUM_AGE)
 
@@ -135,7 +135,8 @@ class ChatConsumer(AsyncWebsocketConsumer):
 
     async def _read(self, message: Any) -> None:
         """Take one frame; serving it never holds up the next, nor a delivery."""
-        self.heard_at, self.row.seen_at = _now(), timezone.now()
+        self.silence.heard()
+        self.row.seen_at = timezone.now()
         text = message.get("text")
         frame = message.get("bytes") if text is None else text
         incoming = self.dispatcher.read(self.context, frame)
@@ -160,19 +161,28 @@ class ChatConsumer(AsyncWebsocketConsumer):
 
     def hear_check(self) -> None:
         """Something was done to this user's account. Looking must not hold up deliveries."""
-        self._begin(self.check())
+        self._begin(self._check())
 
     def hear_signal(self, signal: Signal, frame: Frame) -> None:
         """A frame that is not kept."""
         if self.socket.is_live and signal.except_connection != self.context.connection_id:
             self.socket.send(frame)
 
-    async def check(self) -> None:
-        """Close the socket where its session is no longer good."""
-        headers = dict(self.scope["headers"])
-        code = await in_database(revoked, headers, self.context.user.id)
-        if code is not None:
-            self.end(code)
+    async def _check(self) -> None:
+        (standing,) = await in_database(standings, [self.look])
+        self.stand(standing)
+
+    def stand(self, standing: SignedIn | CloseCode) -> None:
+        """How the session stands: good, and until when, or why the socket must close."""
+        if isinstance(standing, SignedIn):
+            self.expires_at = standing.expires_at
+        else:
+            self.end(standing)
+
+    @property
+    def look(self) -> Look:
+        """What its session is looked at by."""
+        return dict(self.scope["headers"]), self.context.user.id
 
     @property
     def seen(self) -> Seen:
@@ -191,6 +201,9 @@ class ChatConsumer(AsyncWebsocketConsumer):
         elif self.socket.say_bye(code):
             self._leave()
 
+    def _silent(self) -> None:
+        self.end(CloseCode.NO_HEARTBEAT)
+
     def _leave(self) -> None:
         """Nothing holds this socket any longer, however long the other side takes to hear of its end."""
         self._begin(self._finish())
@@ -207,6 +220,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
         client = self.scope.get("client") or (None, 0)
         self.row.user_id = found.person.id
         self.row.session_digest = found.digest
+        self.expires_at = found.expires_at
         self.row.address = client[0]
         self.row.user_agent = headers.get(b"user-agent", b"").decode("latin1")[:300]
         self.row.opened_at = self.row.seen_at = timezone.now()
@@ -239,20 +253,6 @@ class ChatConsumer(AsyncWebsocketConsumer):
         logger.error("connection %s failed in delivery", self.row.pk, exc_info=error)
         self.end(CloseCode.SERVER_ERROR)
 
-    def _watch(self, last: bool = False) -> None:
-        """Close the socket once it has been silent for two heartbeats.
-
-        What came while this process itself stood still is read first: hence a second, last look.
-        """
-        loop = asyncio.get_running_loop()
-        silence = 2 * chat_settings().heartbeat_seconds - (_now() - self.heard_at)
-        if silence > 0:
-            self.silence = loop.call_later(silence, self._watch)
-        elif not last:
-            self.silence = loop.call_later(LAST_LOOK_SECONDS, self._watch, True)
-        else:
-            self.end(CloseCode.NO_HEARTBEAT)
-
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         """Do this beside the deliveries. What it raises is seen in the clean-up."""
         duty = asyncio.create_task(work)
@@ -278,9 +278,9 @@ class ChatConsumer(AsyncWebsocketConsumer):
 
     async def _let_go_all(self) -> None:
         """Leave everything that knows this socket. May be done twice."""
-        for timer in (self.silence, self.age):
-            if timer is not None:
-                timer.cancel()
+        self.silence.stop()
+        if self.age is not None:
+            self.age.cancel()
         if not hasattr(self, "delivery"):
             return
         await self._let_go(live_connections().remove(self))

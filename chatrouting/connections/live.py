@@ -3,7 +3,6 @@
 import asyncio
 import functools
 import logging
-import random
 from collections import Counter
 from typing import Protocol
 from uuid import UUID
@@ -12,6 +11,7 @@ from chatrouting import counters
 from chatrouting.conf import chat_settings
 from chatrouting.connections import registry
 from chatrouting.connections.models import Connection
+from chatrouting.connections.sweep import Sweep, Watched
 from chatrouting.database import in_database
 from chatrouting.stream.delivery import Delivery
 from chatrouting.stream.doorbell import Dismissal, ring_dismissal
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 DRAIN_GRACE_SECONDS = 2.0
 
 
-class LiveConnection(Protocol):
+class LiveConnection(Watched, Protocol):
     """A socket, as far as this process's list of them needs to know it."""
 
     @property
@@ -49,10 +49,6 @@ class LiveConnection(Protocol):
         """Say bye and close it."""
         ...
 
-    async def check(self) -> None:
-        """Close it where its session is no longer good."""
-        ...
-
 
 class LiveConnections:
     """The open sockets of this process. The process is in the database while it has any."""
@@ -64,7 +60,8 @@ class LiveConnections:
         self._told: dict[UUID, registry.Seen] = {}
         self._process: asyncio.Task[UUID] | None = None
         self._keeper: asyncio.Task[None] | None = None
-        self._checker: asyncio.Task[None] | None = None
+        self._sweep = Sweep(self._open.values)
+        self._sweeper: asyncio.Task[None] | None = None
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -92,6 +89,7 @@ class LiveConnections:
     async def add(self, connection: LiveConnection) -> None:
         """Take a socket in; its row is written when this returns."""
         self._open[connection.row.pk] = connection
+        self._sweep.note(connection)
         self._addresses[connection.row.address or ""] += 1
         self._empty.clear()
         counters.connections_opened.inc()
@@ -141,7 +139,7 @@ class LiveConnections:
         process_id = await asyncio.shield(self._process)
         if self._keeper is None or self._keeper.done():
             self._keeper = asyncio.create_task(self._keep(process_id), name="connection registry")
-            self._checker = asyncio.create_task(self._check_all(), name="session sweep")
+            self._sweeper = asyncio.create_task(self._sweep.run(), name="session sweep")
         return process_id
 
     async def _keep(self, process_id: UUID) -> None:
@@ -161,17 +159,6 @@ class LiveConnections:
         self._told = now
         await in_database(registry.sweep_dead)
 
-    async def _check_all(self) -> None:
-        """Look at every session now and then, for what nobody told of. Ends on drain."""
-        while True:
-            seconds = chat_settings().session_check_seconds
-            await asyncio.sleep(seconds * random.uniform(0.8, 1))  # noqa: S311 - reason: only spreads load
-            for connection in list(self._open.values()):
-                try:
-                    await connection.check()
-                except Exception:  # an edge: a database that is away must not end the sweep
-                    logger.exception("session of %s could not be checked", connection.row.pk)
-
     async def _register_again(self, process_id: UUID) -> None:
         """Others took this process for dead, as after a long pause: its sockets are told anew."""
         logger.warning("this process was swept; it registers again")
@@ -179,7 +166,7 @@ class LiveConnections:
         await in_database(registry.restore_process, process_id, rows)
 
     async def _end_process(self) -> None:
-        duties = [task for task in (self._keeper, self._checker) if task is not None]
+        duties = [task for task in (self._keeper, self._sweeper) if task is not None]
         for task in duties:
             task.cancel()
         await asyncio.gather(*duties, return_exceptions=True)

@@ -74,12 +74,6 @@ def session_digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-def revoked(headers: Headers, user_id: str) -> CloseCode | None:
-    """With which code a socket that was opened with these headers must close; None where it may stay."""
-    (found,) = standings([(headers, user_id)])
-    return found if isinstance(found, CloseCode) else None
-
-
 def standings(looks: Sequence[Look]) -> list[SignedIn | CloseCode]:
     """How sockets stand, given the headers each was opened with and its user's id; in the same order.
 

@@ -1,11 +1,13 @@
 """Sockets without a wire: what the list of a process needs to know of one."""
 
 import uuid
+from datetime import datetime
 
 from django.utils import timezone
 
 from chatrouting.connections.models import Connection
 from chatrouting.connections.registry import Seen
+from chatrouting.connections.sessions import Look, SignedIn
 from chatrouting.testing.people import make_person
 from routing_core.closing import CloseCode
 
@@ -31,10 +33,18 @@ class Socket:
         self.position = 0
         self.close_code = 1006
         self.told: list[CloseCode] = []
+        self.expires_at: datetime | None = None
+        self.look: Look = ({}, str(row.user_id))
 
     @property
     def seen(self) -> Seen:
         return Seen(self.row.seen_at, self.position)
+
+    def stand(self, standing: SignedIn | CloseCode) -> None:
+        if isinstance(standing, SignedIn):
+            self.expires_at = standing.expires_at
+        else:
+            self.end(standing)
 
     def end(self, code: CloseCode) -> None:
         self.told.append(code)

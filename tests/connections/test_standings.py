@@ -11,7 +11,7 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from chatrouting.connections import sessions
-from chatrouting.connections.sessions import SignedIn, revoked, signed_in, standings
+from chatrouting.connections.sessions import SignedIn, signed_in, standings
 from chatrouting.testing.people import Person, make_people, make_person, sign_in
 from routing_core.closing import CloseCode
 from tests.connections.headers import cookie_of
@@ -123,7 +123,7 @@ def test_a_disabled_account_is_refused_also_where_its_backend_is_lenient():
     with override_settings(AUTHENTICATION_BACKENDS=[f"{BACKENDS}.Lenient"]):
         person = disabled_person()
 
-        assert revoked(*look_of(person)) is CloseCode.ACCOUNT_DISABLED
+        assert standings([look_of(person)]) == [CloseCode.ACCOUNT_DISABLED]
 
 
 @pytest.mark.parametrize("engine", ["cached_db", "file", "signed_cookies"])
@@ -185,4 +185,4 @@ def test_an_expired_session_is_over():
     past = timezone.now() - timedelta(seconds=1)
     Session.objects.filter(pk=person.session_key).update(expire_date=past)
 
-    assert revoked(*look_of(person)) is CloseCode.NO_SESSION
+    assert standings([look_of(person)]) == [CloseCode.NO_SESSION]

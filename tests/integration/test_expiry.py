@@ -28,37 +28,31 @@ def look_at_a_page(person):
         client.get("/accounts/login/")
 
 
-@pytest.fixture(scope="module")
-def sweeping(system):
-    """A web process that looks at all sessions several times in a second."""
-    return system.web(CHATROUTING_SESSION_CHECK_SECONDS="0.3")
-
-
 @pytest.fixture
 async def people(services):
     return await in_database(make_people, 2)
 
 
-async def test_a_session_that_runs_out_closes_its_sockets(sweeping, people):
-    """Row 12: and the socket that is used does not extend it."""
+async def test_a_session_that_runs_out_closes_its_sockets(web, people):
+    """Row 12: within 2 s of its end; and the socket that is used does not extend it."""
     alice, bob = people
-    async with await sweeping.connect(alice) as a, await sweeping.connect(bob) as b:
-        await in_database(ends_soon, alice)
+    await in_database(ends_soon, alice)
+    async with await web.connect(alice) as a, await web.connect(bob) as b:
         await a.ping()
 
-        bye = await a.expect_close(4401, seconds=5)
+        bye = await a.expect_close(4401, seconds=3.5)
 
         assert bye["reconnect"] == "login"
         await b.assert_silent()
 
 
-async def test_a_socket_stays_as_long_as_requests_extend_its_session(sweeping, people):
+async def test_a_socket_stays_as_long_as_requests_extend_its_session(web, people):
     """Row 12: it was opened before, and outlives the end that was known then."""
     alice, bob = people
     await in_database(ends_soon, alice, bob)
-    async with await sweeping.connect(alice) as a, await sweeping.connect(bob) as b:
+    async with await web.connect(alice) as a, await web.connect(bob) as b:
         await in_database(look_at_a_page, alice)
 
-        await b.expect_close(4401, seconds=5)
+        await b.expect_close(4401, seconds=3.5)
 
         await a.assert_silent()
