@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import itertools
 import logging
 from collections import Counter
 from typing import Protocol
@@ -89,6 +90,7 @@ class LiveConnections:
     async def add(self, connection: LiveConnection) -> None:
         """Take a socket in; its row is written when this returns."""
         self._open[connection.row.pk] = connection
+        self._told[connection.row.pk] = connection.seen
         self._sweep.note(connection)
         self._addresses[connection.row.address or ""] += 1
         self._empty.clear()
@@ -152,12 +154,19 @@ class LiveConnections:
                 logger.exception("the connection registry could not be written")
 
     async def _keep_once(self, process_id: UUID) -> None:
-        now = {key: connection.seen for key, connection in self._open.items()}
-        changed = {key: seen for key, seen in now.items() if self._told.get(key) != seen}
+        changed = self._changed()
         if not await in_database(registry.keep_alive, process_id, changed):
             await self._register_again(process_id)
-        self._told = now
+        for key in changed.keys() & self._told.keys():
+            del self._told[key]  # to the end of the line
+            self._told[key] = changed[key]
         await in_database(registry.sweep_dead)
+
+    def _changed(self) -> dict[UUID, registry.Seen]:
+        """What there is to tell: of those that were told longest ago, as many as one write takes."""
+        news = ((key, self._open[key].seen, told) for key, told in self._told.items())
+        changed = ((key, seen) for key, seen, told in news if seen != told)
+        return dict(itertools.islice(changed, registry.BATCH))
 
     async def _register_again(self, process_id: UUID) -> None:
         """Others took this process for dead, as after a long pause: its sockets are told anew."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from chatrouting.conf import chat_settings
@@ -50,15 +50,13 @@ def end_process(process_id: UUID) -> None:
     Process.objects.filter(pk=process_id).delete()
 
 
-def open_connection(connection: Connection) -> list[str]:
+def open_connection(opened: Connection) -> list[str]:
     """Write the row of a socket that was just opened.
 
     Returns the ids of the user's oldest sockets that are over the limit, in whatever process they are.
     """
-    connection.save(force_insert=True)
-    mine = Connection.objects.filter(
-        user_id=connection.user_id, process__seen_at__gte=alive_since()
-    )
+    opened.save(force_insert=True)
+    mine = Connection.objects.filter(user_id=opened.user_id, process__seen_at__gte=alive_since())
     newest = mine.order_by("-opened_at", "-id").values_list("id", flat=True)
     return [str(over) for over in newest[chat_settings().connections_per_user :]]
 
@@ -71,12 +69,28 @@ def close_connection(connection_id: UUID) -> None:
 def keep_alive(process_id: UUID, seen: Mapping[UUID, Seen]) -> bool:
     """Say that the process lives and what its sockets did. False where others took it for dead."""
     alive = Process.objects.filter(pk=process_id).update(seen_at=timezone.now())
-    rows = [
-        Connection(id=connection_id, seen_at=each.at, position=each.position)
-        for connection_id, each in seen.items()
-    ]
-    Connection.objects.bulk_update(rows, ["seen_at", "position"], batch_size=BATCH)
+    if seen:
+        _tell(seen)
     return bool(alive)
+
+
+def _tell(seen: Mapping[UUID, Seen]) -> None:
+    """One prepared statement for all: `bulk_update` would build a CASE of them, at ten times the cost."""
+    names = ("seen_at", "position", "id")
+    known = {field.name: field for field in Connection._meta.concrete_fields}
+    fields = [known[name] for name in names]
+    quote = connection.ops.quote_name
+    table, (at, position, key) = quote(Connection._meta.db_table), map(quote, names)
+    update = f"UPDATE {table} SET {at} = %s, {position} = %s WHERE {key} = %s"  # noqa: S608 - reason: names of ours alone
+    rows = [
+        [
+            field.get_db_prep_save(value, connection)
+            for field, value in zip(fields, row, strict=True)
+        ]
+        for row in ((each.at, each.position, connection_id) for connection_id, each in seen.items())
+    ]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.executemany(update, rows)
 
 
 def sweep_dead() -> int:

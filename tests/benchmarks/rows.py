@@ -1,7 +1,6 @@
 """What is measured: two applications, each on two servers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -30,7 +29,6 @@ class Row:
     application: Application
     server: str
     command: tuple[str, ...]
-    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -60,6 +58,6 @@ ROWS = (
         (*CHILD, "uvicorn", "--port", "{port}", "--loop", "uvloop", "--ws", "websockets-sansio",
          "--no-access-log", "--log-level", "warning", "--lifespan", "off", _ASGI),
     ),
-    Row(_OURS, "daphne", _WEB, {"SERVER": "daphne"}),
+    Row(_OURS, "daphne", (*_WEB, "--server", "daphne")),
     Row(_OURS, "uvicorn", (*_WEB, "--server", "uvicorn")),
 )  # fmt: skip

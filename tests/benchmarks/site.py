@@ -6,7 +6,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +113,7 @@ class Site:
     def _load(self, task: Task) -> Outcome:
         command = [*LOAD, msgspec.json.encode(task).decode()]
         log = self._folder / "load.log"
-        loading = self._start(command, log, {}, stdout=subprocess.PIPE)
+        loading = self._start(command, log, stdout=subprocess.PIPE)
         try:
             said, _ = loading.communicate(timeout=LOAD_SECONDS)
         except subprocess.TimeoutExpired:
@@ -128,7 +128,7 @@ class Site:
     @contextmanager
     def _serving(self, row: Row) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         port, log = _free_port(), self._folder / f"{row.name.replace('/', '-')}.log"
-        server = self._start(row.at(port), log, row.environment)
+        server = self._start(row.at(port), log)
         os.sched_setaffinity(server.pid, {self.cores.server})  # its threads to come inherit it
         try:
             _wait_for(server, port, log)
@@ -145,14 +145,13 @@ class Site:
         self,
         command: list[str],
         log: Path,
-        environment: Mapping[str, str],
         stdout: int | None = None,
     ) -> subprocess.Popen[bytes]:
         with log.open("wb") as said:
             return subprocess.Popen(
                 command,
                 cwd=ROOT,
-                env={**os.environ, **environment, **self._lifeline.environment},
+                env={**os.environ, **self._lifeline.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=stdout or said,
                 stderr=said,

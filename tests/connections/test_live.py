@@ -136,6 +136,26 @@ async def test_a_heartbeat_tells_only_what_changed_since_the_last(live):
     assert (await stored(socket)).position == 99
 
 
+async def test_a_heartbeat_tells_of_as_many_as_one_write_takes_and_the_next_of_the_others(
+    live, monkeypatch
+):
+    monkeypatch.setattr(registry, "BATCH", 2)
+    sockets = [await a_socket(live) for _ in range(3)]
+    for socket in sockets:
+        socket.position = 1
+    process_id = sockets[0].row.process_id
+
+    async def told():
+        return [(await stored(socket)).position for socket in sockets]
+
+    await live._keep_once(process_id)
+    assert await told() == [1, 1, 0]
+    sockets[0].position = 2
+    await live._keep_once(process_id)
+
+    assert await told() == [2, 1, 1]
+
+
 async def test_a_process_that_was_swept_registers_its_sockets_as_they_stand(live, caplog):
     """Row 59: swept by mistake, as after a long pause, it is there again."""
     socket = await a_socket(live)
