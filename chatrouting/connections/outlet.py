@@ -22,7 +22,12 @@ Send: TypeAlias = Callable[[Any], Awaitable[None]]
 
 
 class DirectWriter(Protocol):
-    """What a server offers beside ASGI. Nothing here blocks or raises."""
+    """What a server offers beside ASGI. Nothing here blocks or raises.
+
+    `held` is called, with how many bytes were written, where the operating system did not take them all.
+    """
+
+    held: Callable[[int], None]
 
     def write(self, frame: bytes) -> None:
         """Send a whole WebSocket frame by the end of this turn of the loop, unless the socket is closing."""
@@ -44,6 +49,10 @@ class DirectWriter(Protocol):
 class Outlet(Protocol):
     """Where a socket's frames go."""
 
+    def tell(self, held: Callable[[int], None]) -> None:
+        """Call this with how many bytes were written, where some are held for the other side."""
+        ...
+
     def write(self, frame: Frame) -> None:
         """Send without waiting."""
         ...
@@ -64,11 +73,23 @@ class Outlet(Protocol):
 class DirectOutlet:
     """Writes the bytes that all sockets of an event share."""
 
+    __slots__ = ("_send", "_writer")
+
     def __init__(self, writer: DirectWriter, send: Send) -> None:
         self._writer = writer
         self._send = send
-        self.waiting = writer.waiting
-        self.abort = writer.abort
+
+    def tell(self, held: Callable[[int], None]) -> None:
+        """As `Outlet`'s."""
+        self._writer.held = held
+
+    def waiting(self) -> int:
+        """As `Outlet`'s."""
+        return self._writer.waiting()
+
+    def abort(self) -> None:
+        """As `Outlet`'s."""
+        self._writer.abort()
 
     def write(self, frame: Frame) -> None:
         """As `Outlet`'s."""
@@ -88,13 +109,26 @@ class PortableOutlet:
         self._backlog: deque[Frame] = deque()
         self._bytes = 0
         self._drain: asyncio.Task[None] | None = None
+        self._held: Callable[[int], None] | None = None
+
+    def tell(self, held: Callable[[int], None]) -> None:
+        """As `Outlet`'s."""
+        self._held = held
 
     def write(self, frame: Frame) -> None:
-        """As `Outlet`'s. Who writes looks at `waiting` and stops: the backlog itself has no bound."""
-        if self._drain is not None:
+        """As `Outlet`'s. Who is told of what is held stops writing: the backlog itself has no bound."""
+        if self._drain is None:
+            self._send_now(frame)
+        else:
             self._backlog.append(frame)
-            self._bytes += len(frame.data)
-            return
+            self._hold(frame)
+
+    def _hold(self, frame: Frame) -> None:
+        self._bytes += len(frame.data)
+        if self._held is not None:
+            self._held(len(frame.data))
+
+    def _send_now(self, frame: Frame) -> None:
         event = {"type": "websocket.send", "text": frame.text}
         sending = cast(Coroutine[Any, Any, None], self._send(event))
         try:
@@ -104,8 +138,8 @@ class PortableOutlet:
         except Exception as error:  # noqa: BLE001 - reason: an edge: the other side is gone
             _unsent(error)
             return
-        self._bytes += len(frame.data)
         self._drain = asyncio.create_task(self._drain_all(sending, blocker), name="socket backlog")
+        self._hold(frame)
 
     def waiting(self) -> int:
         """As `Outlet`'s."""

@@ -42,10 +42,14 @@ class Socket:
     for `send_seconds`, it says bye and calls `slow`, once.
     """
 
+    __slots__ = ("_conf", "_outlet", "_slow", "_to_server", "_write", "close_code", "state")
+
     def __init__(
         self, outlet: Outlet, send: Send, conf: ChatSettings, slow: Callable[[], None]
     ) -> None:
+        outlet.tell(self._hold)
         self._outlet = outlet
+        self._write = outlet.write
         self._to_server = send
         self._conf = conf
         self._slow = slow
@@ -83,10 +87,7 @@ class Socket:
         if self.state is State.CLOSED:
             counters.frames_unsent.inc()
             return False
-        self._outlet.write(frame)
-        waiting = self._outlet.waiting()
-        if waiting:
-            self._note(waiting, len(frame.data))
+        self._write(frame)
         return True
 
     def waiting(self) -> int:
@@ -112,7 +113,7 @@ class Socket:
         """Announce the end and send nothing more; `finish` has to follow. False where it has ended already."""
         if self.state in (State.CONNECTING, State.CLOSED):
             return False
-        self._outlet.write(Frame(encode_signal(bye(code)).encode()))
+        self._write(Frame(encode_signal(bye(code)).encode()))
         self.gone(code)
         return True
 
@@ -128,8 +129,11 @@ class Socket:
             logger.debug("a socket was not closed in order: %r", error)
             self._outlet.abort()
 
-    def _note(self, waiting: int, written: int) -> None:
-        if waiting > self._conf.waiting_bytes:
+    def _hold(self, written: int) -> None:
+        """Not all of what was written has left."""
+        if self.is_closed:
+            return
+        if self.waiting() > self._conf.waiting_bytes:
             self.too_slow()
         else:
             slow_sockets().note(self, written, self._conf.send_seconds)

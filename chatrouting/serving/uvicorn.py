@@ -9,17 +9,42 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from chatrouting.connections.outlet import EXTENSION
 from chatrouting.serving.draining import begin_drain, drain
+from chatrouting.serving.joining import JoiningWriter
 
 LARGEST_MESSAGE = 1024 * 1024  # bytes; a larger one ends its socket
 NOT_UTF8 = 1007
 
 
+class UvicornWriter(JoiningWriter):
+    """Writes to the transport of uvicorn's protocol."""
+
+    __slots__ = ("_protocol",)
+
+    def __init__(self, protocol: WebSocketsSansIOProtocol) -> None:
+        super().__init__()
+        self._protocol = protocol
+
+    def put(self, data: bytes) -> None:
+        """As `JoiningWriter`'s."""
+        protocol = self._protocol
+        if not protocol.close_sent and not protocol.transport.is_closing():
+            protocol.transport.write(data)
+
+    def waiting(self) -> int:
+        """As `DirectWriter`'s."""
+        return self._protocol.transport.get_write_buffer_size()
+
+    def abort(self) -> None:
+        """As `DirectWriter`'s."""
+        self._protocol.transport.abort()
+
+
 class DirectProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket protocol, which also is the `DirectWriter` of its socket."""
+    """uvicorn's WebSocket protocol, which offers the application to write directly."""
 
     async def run_asgi(self) -> None:
         """Offer the direct way to the application."""
-        cast(Any, self.scope)["extensions"][EXTENSION] = self
+        cast(Any, self.scope)["extensions"][EXTENSION] = UvicornWriter(self)
         await super().run_asgi()
 
     def send_receive_event_to_app(self) -> None:
@@ -32,22 +57,6 @@ class DirectProtocol(WebSocketsSansIOProtocol):
             self.handle_parser_exception()
         else:
             super().send_receive_event_to_app()
-
-    def write(self, frame: bytes) -> None:
-        """As `DirectWriter`'s."""
-        if not self.close_sent and not self.transport.is_closing():
-            self.transport.write(frame)
-
-    def flush(self) -> None:
-        """As `DirectWriter`'s: the transport keeps nothing back."""
-
-    def waiting(self) -> int:
-        """As `DirectWriter`'s."""
-        return self.transport.get_write_buffer_size()
-
-    def abort(self) -> None:
-        """As `DirectWriter`'s."""
-        self.transport.abort()
 
     async def send(self, message: Any) -> None:
         """A close must not wait for a client that reads nothing: it stands behind what was written."""

@@ -60,6 +60,11 @@ class Delivery:
     cannot go on, and tells `failed` why: `PositionLost`, `ForeignEvent`, or what redis-py raises.
     """
 
+    __slots__ = (
+        "_catching_up", "_failed", "_log", "_noted", "_pace", "_sent", "_sink", "_types",
+        "_user_id", "cursor", "top",
+    )  # fmt: skip
+
     def __init__(
         self, user_id: str, log: EventLog, sink: Sink, failed: Callable[[Exception], None]
     ) -> None:

@@ -62,6 +62,8 @@ class Ear(Protocol):
 class _Listening:
     """One user's sockets in this process, and the one channel they share."""
 
+    __slots__ = ("_pump", "begun", "channel", "ears", "user_id")
+
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
         self.ears: dict[Ear, None] = {}
@@ -103,12 +105,11 @@ class _Listening:
         record = rung(message)
         frame = Frame(event_frame(record.body, record.seq))
         sent = 0
-
-        def tell(ear: Ear) -> None:
-            nonlocal sent
-            sent += ear.hear(record, frame)
-
-        self.each(tell)
+        for ear in tuple(self.ears):
+            try:
+                sent += ear.hear(record, frame)
+            except Exception:  # an edge: the next position check finds what this socket missed
+                logger.exception("a socket of user %s was not told of an event", self.user_id)
         counters.events_delivered.inc(sent)
 
     def _dismissal(self, message: Any) -> None:
@@ -127,7 +128,7 @@ class _Listening:
         for ear in tuple(self.ears):
             try:
                 tell(ear)
-            except Exception:  # an edge: the next position check finds what this socket missed
+            except Exception:  # an edge: as above
                 logger.exception("a socket of user %s could not be told", self.user_id)
 
     async def _receive_all(self) -> None:

@@ -43,11 +43,22 @@ class Addresses:
 
 @dataclass(eq=False, slots=True)
 class _Mailbox:
-    """A channel of this process: where its messages go, and which groups it is in."""
+    """A channel of this process: where its messages go, and which groups it is in.
 
-    queue: asyncio.Queue[bytes]
+    The queue is made when there is something for it: one that is attached never has any.
+    """
+
+    capacity: int
     take: Take | None = None
     groups: set[str] = field(default_factory=set)
+    _queue: asyncio.Queue[bytes] | None = None
+
+    @property
+    def queue(self) -> asyncio.Queue[bytes]:
+        """What came and was not received yet."""
+        if self._queue is None:
+            self._queue = asyncio.Queue(self.capacity)
+        return self._queue
 
 
 class Mailboxes:
@@ -138,7 +149,7 @@ class Mailboxes:
             await self._listen(self._addresses.channel(channel), lambda data: _put(data, mailbox))
 
     def _new_mailbox(self) -> _Mailbox:
-        return _Mailbox(asyncio.Queue(self._capacity))
+        return _Mailbox(self._capacity)
 
     async def _listen(self, address: str, hear: Callable[[bytes], None]) -> None:
         self._hears[address.encode()] = hear
