@@ -4,17 +4,16 @@ The epoch belongs to the Valkey server that began it: after a restart or a failo
 a tail, the next append or read begins another, so that no old position is ever served as whole.
 """
 
-import hashlib
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeAlias
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 
 from chatrouting.conf import ChatSettings
+from chatrouting.stream.scripts import Call, Script
 from chatrouting.stream.valkey import Valkey
 from chatrouting.stream.wire import Argument
 
@@ -133,22 +132,8 @@ class RunText:
     seq: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Script:
-    source: str
-    sha: str
-
-
-def _script(name: str) -> _Script:
-    source = (_LUA / name).read_text()
-    sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()  # what EVALSHA asks for
-    return _Script(source, sha)
-
-
-_APPEND = _script("append.lua")
-_READ = _script("read.lua")
-
-Call: TypeAlias = tuple[tuple[str, ...], tuple[Argument, ...]]
+_APPEND = Script.read(_LUA / "append.lua")
+_READ = Script.read(_LUA / "read.lua")
 
 
 class EventLog:
@@ -166,10 +151,28 @@ class EventLog:
         Raises `Fenced` where the fence of a run is stale, `TextLost` where its text is gone; either may
         hold for some of the users only.
         """
-        calls = [self._append_call(append, bell(append)) for append in appends]
-        found = await self._run(_APPEND, calls)
+        found = await _APPEND.call_all(self._client, self._append_calls(appends, bell))
         records = [_appended(append, answer) for append, answer in zip(appends, found, strict=True)]
         return [record for record in records if record is not None]
+
+    async def append_each(
+        self, appends: Sequence[Append], bell: Callable[[Append], Bell] = lambda append: SILENT
+    ) -> list[Record | RedisError]:
+        """Append all in one round trip, each whatever becomes of the others: its record, or why not.
+
+        For events of no run and no thread: nothing else can be refused. Raises redis-py's
+        `ConnectionError` and `TimeoutError` where Valkey does not answer at all.
+        """
+        found = await _APPEND.call_each(self._client, self._append_calls(appends, bell))
+        return [
+            answer if isinstance(answer, RedisError) else _record(append, answer)
+            for append, answer in zip(appends, found, strict=True)
+        ]
+
+    def _append_calls(
+        self, appends: Sequence[Append], bell: Callable[[Append], Bell]
+    ) -> list[Call]:
+        return [self._append_call(append, bell(append)) for append in appends]
 
     async def read(self, user_id: str, epoch: str, seq: int, limit: int = PAGE) -> Page:
         """The events after a position: `limit` at most, and no more once they are half a MiB."""
@@ -207,7 +210,7 @@ class EventLog:
             )
             for user_id, epoch, seq, limit in asked
         ]
-        return [_page(*answer) for answer in await self._run(_READ, calls)]
+        return [_page(*answer) for answer in await _READ.call_all(self._client, calls)]
 
     def _append_call(self, append: Append, bell: Bell) -> Call:
         mark, user_id, conf = append.mark, append.user_id, self._conf
@@ -219,28 +222,6 @@ class EventLog:
         arguments = (append.body, user_id, uuid.uuid4().hex, *kept, once, *_marked(mark),
                      append.membership.value, bell.channel, bell.head)  # fmt: skip
         return tuple(_key(user_id, name) for name in names), arguments
-
-    async def _run(self, script: _Script, calls: Sequence[Call]) -> list[Any]:
-        """Call the script once for each; load it first where this server does not have it."""
-        found: list[Any] = await self._evaluate(script, calls)
-        missing = [index for index, answer in enumerate(found) if isinstance(answer, NoScriptError)]
-        if missing:  # a new or restarted server does not know it: none of these calls did anything
-            await self._client.call("SCRIPT", "LOAD", script.source)
-            again = await self._evaluate(script, [calls[index] for index in missing])
-            for index, answer in zip(missing, again, strict=True):
-                found[index] = answer
-        failed = next((answer for answer in found if isinstance(answer, RedisError)), None)
-        if failed is not None:
-            raise failed
-        return found
-
-    async def _evaluate(self, script: _Script, calls: Sequence[Call]) -> list[Any]:
-        return await self._client.call_knowing(
-            lambda server_id: [
-                ("EVALSHA", script.sha, len(keys), *keys, *arguments, server_id)
-                for keys, arguments in calls
-            ]
-        )
 
 
 def _key(user_id: str, name: str) -> str:
@@ -257,11 +238,16 @@ def _marked(mark: RunMark | None) -> tuple[Argument, ...]:
 
 def _appended(append: Append, answer: tuple[int, bytes, int]) -> Record | None:
     """The record an append became; None where its user has left the thread."""
-    seq, epoch, _again = answer
+    seq = answer[0]
     if seq == -3:
         return None
     if seq < 0:
         raise (Fenced if seq == -1 else TextLost)(append.mark.run_id if append.mark else "")
+    return _record(append, answer)
+
+
+def _record(append: Append, answer: tuple[int, bytes, int]) -> Record:
+    seq, epoch, _again = answer
     return Record(append.user_id, epoch.decode(), seq, append.body)
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from uuid import UUID
 
 from redis.exceptions import ConnectionError as NotConnected
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as NotAnswered
 
 from chatrouting import counters
@@ -43,6 +44,31 @@ async def publish(user_ids: Iterable[str], event: Event) -> list[Record]:
     An append that got no answer is repeated where repeating does nothing. Raises `Fenced`, and
     redis-py's errors where Valkey does not answer.
     """
+    appends = _appends(user_ids, event)
+    if not appends:
+        return []
+    records = await _append(appends)
+    await _tell(event, records)
+    return records
+
+
+async def publish_each(user_ids: Iterable[str], event: Event) -> dict[str, RedisError]:
+    """Bring an event of no run and no thread to many users; one whose stream is damaged keeps none back.
+
+    Returns the users whose streams refused it, and why. It needs a `key`: repeating it does nothing.
+    Raises redis-py's `ConnectionError` and `TimeoutError` where Valkey does not answer at all.
+    """
+    appends = _appends(user_ids, event)
+    answers = await event_log().append_each(appends, bell) if appends else []
+    await _tell(event, [answer for answer in answers if isinstance(answer, Record)])
+    return {
+        append.user_id: answer
+        for append, answer in zip(appends, answers, strict=True)
+        if isinstance(answer, RedisError)
+    }
+
+
+def _appends(user_ids: Iterable[str], event: Event) -> list[Append]:
     thread_id = str(event.thread_id) if event.thread_id else ""
     body = encode_event(
         event.message,
@@ -51,15 +77,14 @@ async def publish(user_ids: Iterable[str], event: Event) -> list[Record]:
         run_id=str(event.run_id) if event.run_id else None,
     )
     membership = event.membership if thread_id else Membership.ANY
-    appends = [
+    return [
         Append(user_id, body, event.key, event.mark, thread_id, membership) for user_id in user_ids
     ]
-    if not appends:
-        return []
-    records = await _append(appends)
+
+
+async def _tell(event: Event, records: Sequence[Record]) -> None:
     counters.events_published.labels(event.message.type).inc(len(records))
     await ring(records)
-    return records
 
 
 async def _append(appends: Sequence[Append]) -> list[Record]:

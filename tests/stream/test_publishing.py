@@ -15,10 +15,10 @@ from chatrouting.agents.messages import RunQueued
 from chatrouting.datafolder import valkey_url
 from chatrouting.stream.doorbell import channel_layer, rung, user_group
 from chatrouting.stream.log import Fenced, RunMark
-from chatrouting.stream.publishing import Event, publish
-from chatrouting.stream.valkey import close_valkey
+from chatrouting.stream.publishing import Event, publish, publish_each
+from chatrouting.stream.valkey import close_valkey, valkey
 from tests.stream.cutting import CuttingProxy
-from tests.stream.streams import log_of, new_id, seqs
+from tests.stream.streams import log_of, meta_key, new_id, seqs
 
 SAID = RunQueued(position=1)
 WORD = b"EVALSHA"
@@ -182,3 +182,27 @@ async def test_an_event_whose_bell_cannot_ring_is_in_the_log(tmp_path):
 
     assert (await log_of().read(user_id, record.epoch, 0)).records == (record,)
     assert lost._value.get() == before + 1
+
+
+async def test_a_damaged_stream_keeps_no_other_user_from_an_event():
+    """Row 115: of four recipients two fail: two have it, the others are named."""
+    users = [new_id() for _ in range(4)]
+    for broken in users[:2]:
+        await valkey().call("SET", meta_key(broken), "no hash")
+
+    refused = await publish_each(users, Event(SAID, key="all"))
+
+    assert sorted(refused) == sorted(users[:2])
+    assert [top.seq for top in await log_of().tops(users[2:])] == [1, 1]
+
+
+async def test_a_repaired_stream_gets_the_event_once_more_told():
+    """Row 115: after the repair both have it, and nobody twice."""
+    users = [new_id(), new_id()]
+    await valkey().call("SET", meta_key(users[0]), "no hash")
+    await publish_each(users, Event(SAID, key="all"))
+    await valkey().call("DEL", meta_key(users[0]))
+
+    assert await publish_each(users, Event(SAID, key="all")) == {}
+
+    assert [top.seq for top in await log_of().tops(users)] == [1, 1]
