@@ -2,6 +2,8 @@
 
 The processes that integration tests start use the same two, so every test makes its own people and
 never cleans up. `DATABASE_URL` and `REDIS_URL` from outside are honoured, other settings are not.
+
+`TEST_SERVER` says what serves (`daphne`, `uvicorn`), `TEST_WEBS` how many web processes most tests share.
 """
 
 import os
@@ -15,7 +17,7 @@ import pytest
 
 # Settings of the shell that starts the tests would decide what they see.
 OUTSIDE = {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS",
-           "TRUSTED_PROXIES", "METRICS_TOKEN", "HOST", "PORT", "LOG_LEVEL"}  # fmt: skip
+           "TRUSTED_PROXIES", "METRICS_TOKEN", "HOST", "PORT", "LOG_LEVEL", "SERVER"}  # fmt: skip
 for variable in set(os.environ):
     if variable in OUTSIDE or variable.startswith("CHATROUTING_"):
         del os.environ[variable]
@@ -26,7 +28,9 @@ os.environ.update(
     DEBUG="1",
     DJANGO_SETTINGS_MODULE="chatrouting.settings",
     PYTHONDEVMODE="0",
+    SERVER=os.environ.get("TEST_SERVER", "daphne"),
 )
+WEBS = int(os.environ.get("TEST_WEBS", "1"))
 
 import django  # noqa: E402 - reason: the environment comes first
 
@@ -39,11 +43,11 @@ from chatrouting.agents.queue import run_queue  # noqa: E402 - reason: as above
 from chatrouting.serving.valkey import EmbeddedValkey  # noqa: E402 - reason: as above
 from chatrouting.stream.doorbell import channel_layer  # noqa: E402 - reason: as above
 from chatrouting.stream.valkey import close_valkey  # noqa: E402 - reason: as above
-from chatrouting.testing.system import Running, System, Web  # noqa: E402 - reason: as above
+from chatrouting.testing.system import Running, System, Web, in_turn  # noqa: E402 - reason: as above
 
 # Folders in the order they run: what fails fast comes first.
 ORDER = ("routing_core", "test_", "benchmarks", "stream", "threads", "agents", "chat",
-         "connections", "console", "serving", "integration", "browser")  # fmt: skip
+         "connections", "console", "serving", "integration", "faults", "browser")  # fmt: skip
 PURE = ("routing_core", "benchmarks", "test_architecture.py", "test_budgets.py")
 
 
@@ -107,6 +111,8 @@ class ManyWorkers:
 def pytest_configure(config: pytest.Config) -> None:
     if config.pluginmanager.hasplugin("dsession"):
         config.pluginmanager.register(ManyWorkers())
+    # In our order: tests below the processes must not find a worker that took up what they leave lying.
+    config.option.loadscopereorder = False
 
 
 def pytest_unconfigure() -> None:
@@ -148,5 +154,5 @@ def worker(system: System) -> Running:
 
 @pytest.fixture(scope="session")
 def web(system: System, worker: Running) -> Web:
-    """The web process that most tests share, with a worker behind it."""
-    return system.web()
+    """The web process that most tests share, with a worker behind it; or several, that take turns."""
+    return in_turn([system.web() for _ in range(WEBS)])

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import itertools
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -135,6 +136,42 @@ class Web(Running):
             return self.get("/readyz")[0] == 200
         except OSError:
             return False
+
+
+class Webs(Web):
+    """Several web processes that take turns with new sockets; what they count is added up.
+
+    Pages, and whatever else one process must do, are the first one's.
+    """
+
+    def __init__(self, webs: Sequence[Web]) -> None:
+        super().__init__(webs[0].process, webs[0].log, webs[0].port)
+        self._webs = tuple(webs)
+        self._next = itertools.cycle(webs)
+
+    @property
+    def output(self) -> str:
+        """What all have said so far."""
+        return "".join(web.output for web in self._webs)
+
+    def counted(self, name: str, **labels: str) -> float:
+        """As `Web`'s, of all."""
+        return sum(web.counted(name, **labels) for web in self._webs)
+
+    async def open(
+        self,
+        person: Person | None = None,
+        *,
+        since: tuple[str, int] | None = None,
+        seconds: float = 10,
+    ) -> ProtocolClient:
+        """As `Web`'s, on the next process."""
+        return await next(self._next).open(person, since=since, seconds=seconds)
+
+
+def in_turn(webs: Sequence[Web]) -> Web:
+    """These processes as one: the only one, or several that take turns."""
+    return webs[0] if len(webs) == 1 else Webs(webs)
 
 
 class System:

@@ -137,33 +137,19 @@ async def test_a_stopped_web_process_says_bye_and_cleans_up(own_system, alice):
 
 
 async def test_a_cut_subscriber_loses_nothing(island, alice):
-    """Row 45: the layer's connections are killed again and again; the log heals every gap."""
+    """Row 45: the layer's connections are killed until the run is over; the log heals every gap."""
     server, web = island
     valkey = redis.Redis(unix_socket_path=str(server.socket))
     async with await web.connect(alice, seconds=30) as a:
         run_id = (await a.ask("user_message", content="/stream 300 10"))["payload"]["run_id"]
+        killed = 0
         while not ends(a, run_id):
-            await asyncio.to_thread(valkey.client_kill_filter, _type="pubsub")
-            pong = await a.ping()
-            if pong["payload"]["seq"] > a.seq:
-                break
-            await a.at(a.seq + 1)
-    since = (a.welcome["epoch"], a.seq)
+            killed += await asyncio.to_thread(valkey.client_kill_filter, _type="pubsub")
+            await a.at((await a.ping())["payload"]["seq"])
+        check_run(a.of_run(run_id))
+        a.check_order()
     valkey.close()
-    async with await come_back(web, alice, since) as back:
-        await back.whole_run(run_id)
-        check_run(a.of_run(run_id) + back.of_run(run_id))
-
-
-async def come_back(web, alice, since):
-    """Connect as a client does that is told to try again: 4103 while the layer is away."""
-    async with asyncio.timeout(20):
-        while True:
-            client = await web.open(alice, since=since, seconds=30)
-            try:
-                return await client.ready()
-            except AssertionError:
-                await client.expect_close(4103)
+    assert killed > 0
 
 
 @pytest.fixture
