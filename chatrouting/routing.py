@@ -1,14 +1,16 @@
 """Everything a client may say, and who answers it: the whole table."""
 
-from chatrouting.chat import conversation, reading
+from chatrouting.chat import conversation, reading, threads
 from chatrouting.chat.context import Context
 from chatrouting.chat.messages import (
     ListThreads,
     RunStatusAsked,
+    StartAgent,
     StopAgent,
     ThreadHistory,
     UserMessage,
 )
+from chatrouting.chat.thread_messages import CreateThread, RenameThread
 from chatrouting.connections import liveness
 from chatrouting.connections.messages import Heartbeat, Ping, Subscribe
 from routing_core.router import Route, Router
@@ -26,10 +28,13 @@ SERVER_TYPES = (
 router: Router[Context] = Router(
     [
         Route(UserMessage, conversation.user_message),
+        Route(StartAgent, conversation.start_agent),
         Route(StopAgent, conversation.stop_agent),
         Route(RunStatusAsked, reading.run_status),
         Route(ThreadHistory, reading.thread_history),
         Route(ListThreads, reading.list_threads),
+        Route(CreateThread, threads.create_thread),
+        Route(RenameThread, threads.rename_thread),
         Route(Subscribe, liveness.subscribe),
         Route(Ping, liveness.ping),
         Route(Heartbeat, liveness.heartbeat),

@@ -14,16 +14,18 @@ from chatrouting.chat.context import Context
 from chatrouting.chat.messages import (
     MessageAccepted,
     RunStopping,
+    StartAgent,
     StopAgent,
     UserMessage,
 )
 from chatrouting.chat.outbox import announce
 from chatrouting.chat.receipts import Done, once
+from chatrouting.chat.titles import tell_title
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
 from chatrouting.stream.doorbell import ring_stop
 from chatrouting.threads.models import ThreadMessage
-from chatrouting.threads.rules import add_question, new_thread, thread_of, title_of
+from chatrouting.threads.rules import add_question, name_after, new_thread, thread_of, title_of
 from routing_core.errors import Busy, InvalidPayload
 
 logger = logging.getLogger(__name__)
@@ -31,14 +33,24 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What is to be told once the transaction holds."""
+    """What is to be told once the transaction holds. `named`: the thread has its title from this."""
 
     question: ThreadMessage
     run: Run
+    named: bool = False
 
 
 async def user_message(ctx: Context, message: UserMessage) -> MessageAccepted:
     """Store what was said with a run to answer it, tell the members, wake a worker."""
+    return await _take(ctx, message)
+
+
+async def start_agent(ctx: Context, message: StartAgent) -> MessageAccepted:
+    """As `user_message`, by the agent that is named."""
+    return await _take(ctx, message)
+
+
+async def _take(ctx: Context, message: UserMessage | StartAgent) -> MessageAccepted:
     agent = _agent(message)
     done = await in_database(_accept, ctx, message, agent)
     if done.work is not None:
@@ -46,7 +58,7 @@ async def user_message(ctx: Context, message: UserMessage) -> MessageAccepted:
     return done.reply
 
 
-def _agent(message: UserMessage) -> str:
+def _agent(message: UserMessage | StartAgent) -> str:
     name = chat_settings().default_agent if message.agent is UNSET else message.agent
     if name not in agent_names():
         known = ", ".join(sorted(agent_names()))
@@ -54,16 +66,21 @@ def _agent(message: UserMessage) -> str:
     return name
 
 
-def _accept(ctx: Context, message: UserMessage, agent: str) -> Done[MessageAccepted, _Said]:
+def _accept(
+    ctx: Context, message: UserMessage | StartAgent, agent: str
+) -> Done[MessageAccepted, _Said]:
     return once(ctx, message, MessageAccepted, lambda: _say(ctx, message, agent))
 
 
-def _say(ctx: Context, message: UserMessage, agent: str) -> tuple[MessageAccepted, _Said]:
+def _say(
+    ctx: Context, message: UserMessage | StartAgent, agent: str
+) -> tuple[MessageAccepted, _Said]:
     if message.thread_id is UNSET:
         thread = new_thread(ctx.user, title_of(message.content))
     else:
         thread = thread_of(ctx.user.id, message.thread_id)
     question = add_question(thread, ctx.user, message.content, ctx.request.id or "")
+    named = name_after(thread, message.content)
     run = runs.accept(ctx.user.id, question, agent)
     if run.status == RunStatus.QUEUED and message.on_busy == "reject":
         raise Busy(retry_after_ms=1_000)
@@ -74,13 +91,15 @@ def _say(ctx: Context, message: UserMessage, agent: str) -> tuple[MessageAccepte
         status="queued" if run.status == RunStatus.QUEUED else "running",
         duplicate=False,
     )
-    return reply, _Said(question, run)
+    return reply, _Said(question, run, named)
 
 
 async def _tell(said: _Said) -> None:
     """What is committed is accepted: a Valkey that is away takes nothing back."""
     try:
         await announce(said.question)
+        if said.named:
+            await tell_title(said.question.thread_id)
         if said.run.status == RunStatus.QUEUED:
             await _tell_place(said)
     except RedisError:

@@ -10,6 +10,7 @@ from routing_core.messages import Message
 
 Content = Annotated[str, Meta(min_length=1, max_length=8_000, pattern=r"\S")]
 AgentName = Annotated[str, Meta(min_length=1, max_length=64)]
+OnBusy = Literal["queue", "reject"]
 Limit = Annotated[int, Meta(ge=1, le=100)]
 
 
@@ -23,7 +24,19 @@ class UserMessage(Message, frozen=True):
     content: Content
     thread_id: UUID | UnsetType = UNSET
     agent: AgentName | UnsetType = UNSET
-    on_busy: Literal["queue", "reject"] = "queue"
+    on_busy: OnBusy = "queue"
+
+
+class StartAgent(Message, frozen=True):
+    """Let this agent answer, in a thread or in a new one where `thread_id` is left out."""
+
+    type: ClassVar[str] = "start_agent"
+    needs_id: ClassVar[bool] = True
+
+    agent: AgentName
+    content: Content
+    thread_id: UUID | UnsetType = UNSET
+    on_busy: OnBusy = "queue"
 
 
 class MessageAccepted(Message, frozen=True):

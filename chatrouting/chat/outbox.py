@@ -1,13 +1,20 @@
-"""Telling a thread's members what was said: after the commit, and at the latest by a sweep."""
+"""Telling a thread's members what was said: after the commit, and at the latest by a sweep.
+
+The sweep is that of all the chat has to tell.
+"""
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from django.utils import timezone
 from msgspec import UNSET
 
 from chatrouting.chat.messages import Author, MessageAdded
+from chatrouting.chat.titles import tell_title, untold_titles
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
 from chatrouting.stream.publishing import Event, publish
@@ -41,31 +48,43 @@ async def announce(question: ThreadMessage) -> None:
     await in_database(_mark, question)
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One kind of what is to be told: `find` reads what was kept back, `tell` tells one of them."""
+
+    find: Callable[[], list[Any]]
+    tell: Callable[[Any], Awaitable[None]]
+
+
 async def sweep() -> None:
-    """Announce what a crash or an outage kept back. Runs for ever."""
+    """Tell what a crash or an outage kept back. Runs for ever."""
     while True:
         await asyncio.sleep(chat_settings().sweep_seconds)
-        try:
-            late = await in_database(_late)
-        except Exception:  # an edge: the next round asks again
-            logger.exception("the messages to announce could not be read")
-            continue
-        for question in late:
-            await _try(question)
+        for due in DUE:
+            await _tell_late(due)
 
 
-async def _try(question: ThreadMessage) -> None:
+async def _tell_late(due: Due) -> None:
     try:
-        await announce(question)
-    except Exception:  # an edge: one that cannot be told now must not keep the others back
-        logger.warning("message %s is announced later", question.pk, exc_info=True)
+        late = await in_database(due.find)
+    except Exception:  # an edge: the next round asks again
+        logger.exception("%s could not be read", due.find.__name__)
+        return
+    for each in late:
+        try:
+            await due.tell(each)
+        except Exception:  # an edge: one that cannot be told now must not keep the others back
+            logger.warning(
+                "%s: %s is told later", due.tell.__name__, getattr(each, "pk", each), exc_info=True
+            )
 
 
 def _mark(question: ThreadMessage) -> None:
     ThreadMessage.objects.filter(pk=question.pk).update(announced_at=timezone.now())
 
 
-def _late() -> list[ThreadMessage]:
+def late_messages() -> list[ThreadMessage]:
+    """Questions that were not announced 3 s after they were asked."""
     found = ThreadMessage.objects.filter(
         role=ThreadMessage.Role.USER,
         announced_at=None,
@@ -73,3 +92,6 @@ def _late() -> list[ThreadMessage]:
         created_at__lt=timezone.now() - LATE,
     )
     return list(found.select_related("asked_run").order_by("created_at")[:BATCH])
+
+
+DUE = (Due(late_messages, announce), Due(untold_titles, tell_title))

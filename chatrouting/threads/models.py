@@ -8,19 +8,31 @@ from django.db import models
 
 
 class Thread(models.Model):
-    """One conversation. `last_position` numbers its messages; it only grows."""
+    """One conversation. `last_position` numbers its messages; it only grows.
+
+    `title_version` counts the titles its members are to be told of, `title_told` is the last they were.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     owner = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="owned_threads"
     )
     title = models.CharField(max_length=200)
+    title_version = models.PositiveIntegerField(default=0, editable=False)
+    title_told = models.PositiveIntegerField(default=0, editable=False)
     last_position = models.BigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField()
 
     class Meta:
-        indexes: ClassVar = [models.Index(fields=["updated_at"], name="chatrouting_thread_updated")]
+        indexes: ClassVar = [
+            models.Index(fields=["updated_at"], name="chatrouting_thread_updated"),
+            models.Index(
+                fields=["updated_at"],
+                condition=models.Q(title_told__lt=models.F("title_version")),
+                name="chatrouting_thread_untold",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.title

@@ -8,9 +8,10 @@ from django.db.models import F
 from django.utils import timezone
 
 from chatrouting.threads.models import Thread, ThreadMember, ThreadMessage
-from routing_core.errors import NotFound
+from routing_core.errors import NotFound, PermissionDenied
 
 TITLE_CHARACTERS = 60
+UNTITLED = "New thread"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,16 @@ def title_of(content: str) -> str:
     return line if len(line) <= TITLE_CHARACTERS else line[: TITLE_CHARACTERS - 1].rstrip() + "…"
 
 
-def new_thread(owner: Person, title: str) -> Thread:
-    """A thread with its owner as the only member."""
-    thread = Thread.objects.create(owner_id=owner.id, title=title, updated_at=timezone.now())
+def one_line(title: str) -> str:
+    """A title as it is kept: white space in it, line ends too, is single spaces."""
+    return " ".join(title.split())
+
+
+def new_thread(owner: Person, title: str, *, title_version: int = 0) -> Thread:
+    """A thread with its owner as the only member. `title_version` 1: they are to be told its title."""
+    thread = Thread.objects.create(
+        owner_id=owner.id, title=title, title_version=title_version, updated_at=timezone.now()
+    )
     ThreadMember.objects.create(thread=thread, user_id=owner.id, role=ThreadMember.Role.OWNER)
     return thread
 
@@ -40,6 +48,34 @@ def thread_of(user_id: str, thread_id: UUID) -> Thread:
     if thread is None:
         raise NotFound("There is no such thread.")
     return thread
+
+
+def owned_thread(user_id: str, thread_id: UUID) -> Thread:
+    """The thread, where it is this user's own.
+
+    Raises `NotFound` where they are no member of it, and `PermissionDenied` where they are only that.
+    """
+    thread = thread_of(user_id, thread_id)
+    if str(thread.owner_id) != user_id:
+        raise PermissionDenied
+    return thread
+
+
+def rename(thread: Thread, title: str) -> None:
+    """Give the thread a title, of which its members are to be told."""
+    Thread.objects.filter(pk=thread.pk).update(
+        title=title, title_version=F("title_version") + 1, updated_at=timezone.now()
+    )
+    thread.refresh_from_db(fields=["title", "title_version", "updated_at"])
+
+
+def name_after(thread: Thread, content: str) -> bool:
+    """Name a thread that was made without a title after what is said in it. Whether it was one."""
+    if thread.title != UNTITLED:
+        return False
+    untitled = Thread.objects.filter(pk=thread.pk, title=UNTITLED)
+    named = untitled.update(title=title_of(content), title_version=F("title_version") + 1)
+    return bool(named)
 
 
 def member_ids(thread_id: UUID) -> list[str]:

@@ -1,7 +1,6 @@
 """Saying something and stopping the answer, as handlers do it."""
 
 import asyncio
-import json
 import uuid
 
 import pytest
@@ -10,15 +9,15 @@ from msgspec import UNSET
 from chatrouting.agents import runs
 from chatrouting.agents.models import Outcome, Run
 from chatrouting.chat import conversation
-from chatrouting.chat.conversation import stop_agent, user_message
-from chatrouting.chat.messages import StopAgent, UserMessage
+from chatrouting.chat.conversation import start_agent, stop_agent, user_message
+from chatrouting.chat.messages import StartAgent, StopAgent, UserMessage
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
-from chatrouting.stream.publishing import event_log
 from chatrouting.threads.models import Thread, ThreadMember, ThreadMessage
 from routing_core.errors import Busy, InvalidPayload, NotFound
 from tests.agents.accepted import a_person, ask, claimed, now_of
 from tests.chat.asking import a_context
+from tests.chat.told import told
 
 
 async def someone():
@@ -32,13 +31,6 @@ async def say(person, content="hello", **fields):
 
 async def row_of(reply):
     return await in_database(Run.objects.get, pk=reply.run_id)
-
-
-async def told(user_id):
-    """All events of a user, decoded."""
-    log = event_log()
-    epoch = (await log.read(user_id, "", 0)).epoch
-    return [json.loads(r.body) for r in (await log.read(user_id, epoch, 0)).records]
 
 
 async def test_a_first_message_makes_a_thread_with_a_title():
@@ -157,6 +149,24 @@ async def test_the_default_agent_answers_where_none_is_named():
     reply = await say(await someone(), agent=UNSET)
 
     assert (await row_of(reply)).agent == "demo"
+
+
+async def test_an_agent_that_is_started_by_name_answers():
+    ctx = a_context(await someone())
+
+    replies = [await start_agent(ctx, StartAgent(agent="demo", content="hello")) for _ in range(2)]
+
+    row = await row_of(replies[0])
+    assert (row.agent, row.status) == ("demo", "running")
+    assert [reply.duplicate for reply in replies] == [False, True]
+    assert replies[0].run_id == replies[1].run_id
+
+
+async def test_an_unknown_agent_is_not_started():
+    with pytest.raises(InvalidPayload) as refused:
+        await start_agent(a_context(await someone()), StartAgent(agent="nobody", content="hello"))
+
+    assert refused.value.field == "payload.agent"
 
 
 async def test_fifty_messages_at_once_are_fifty_runs():

@@ -246,7 +246,20 @@ OUT_OF_RANGE = [
     ("user_message", "agent", "x" * 65),
     ("user_message", "agent", "os.system"),
     ("user_message", "on_busy", "explode"),
+    ("start_agent", "agent", "os.system"),
+    ("create_thread", "title", ""),
+    ("create_thread", "title", " \n"),
+    ("create_thread", "title", "x" * 201),
+    ("create_thread", "title", None),
+    ("rename_thread", "thread_id", "1"),
 ]
+
+
+REQUIRED = {
+    "user_message": {"content": "hello"},
+    "start_agent": {"content": "hello"},
+    "rename_thread": {"title": "title"},
+}
 
 
 @pytest.mark.parametrize("content", BAD_CONTENT, ids=lambda it: repr(it)[:20])
@@ -260,7 +273,11 @@ async def test_content_that_is_missing_or_blank_starts_nothing(alice, a, content
 
 async def test_a_required_field_that_is_absent_is_named(alice, a):
     """Row 17: as a blank one."""
-    for kind, field in (("user_message", "content"), ("stop_agent", "run_id")):
+    absent = {
+        "user_message": "content", "stop_agent": "run_id", "start_agent": "agent",
+        "rename_thread": "thread_id",
+    }  # fmt: skip
+    for kind, field in absent.items():
         answer = await a.ask(kind, kind)
         assert_error(answer, kind, "invalid_payload", field=f"payload.{field}")
     assert await in_database(_threads, alice) == 0
@@ -269,8 +286,7 @@ async def test_a_required_field_that_is_absent_is_named(alice, a):
 @pytest.mark.parametrize(("kind", "field", "value"), OUT_OF_RANGE, ids=lambda it: repr(it)[:24])
 async def test_a_value_out_of_range_is_an_error(web, alice, a, kind, field, value):
     """Rows 18 and 84: numbers, dates and ids of the wrong kind or form are refused at the boundary."""
-    required = {"content": "hello"} if kind == "user_message" else {}
-    answer = await a.ask(kind, "m", **required, **{field: value})
+    answer = await a.ask(kind, "m", **REQUIRED.get(kind, {}), **{field: value})
     assert_error(answer, "m", "invalid_payload", field=f"payload.{field}")
     assert await in_database(_threads, alice) == 0
     web.assert_no_traceback()

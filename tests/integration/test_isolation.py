@@ -58,10 +58,15 @@ def _theirs(accepted):
         "list": ("list_threads", {"before": thread}),
         "status": ("run_status", {"run_id": run}),
         "stop": ("stop_agent", {"run_id": run}),
+        "starting": ("start_agent", {"thread_id": thread, "agent": "demo", "content": "me too"}),
+        "renaming": ("rename_thread", {"thread_id": thread, "title": "mine"}),
     }
 
 
-@pytest.mark.parametrize("case", ["history", "saying", "list", "status", "stop"])
+CASES = _theirs(dict.fromkeys(("thread_id", "run_id"), MISSING))
+
+
+@pytest.mark.parametrize("case", CASES)
 async def test_anothers_id_and_a_missing_one_look_the_same(web, case):
     """Row 80: not_found, the same in every byte but the trace id; and nothing was done."""
     alice, bob = await in_database(make_people, 2)

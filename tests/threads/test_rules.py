@@ -13,16 +13,21 @@ from chatrouting.testing.people import make_person
 from chatrouting.threads.models import ThreadMember, ThreadMessage
 from chatrouting.threads.rules import (
     TITLE_CHARACTERS,
+    UNTITLED,
     Answer,
     Person,
     add_answer,
     add_question,
     member_ids,
+    name_after,
     new_thread,
+    one_line,
+    owned_thread,
+    rename,
     thread_of,
     title_of,
 )
-from routing_core.errors import NotFound
+from routing_core.errors import NotFound, PermissionDenied
 
 
 def a_person():
@@ -89,6 +94,44 @@ def test_anothers_thread_and_a_missing_one_look_the_same():
 
     assert vars(anothers.value) == vars(missing.value)
     assert str(anothers.value) == str(missing.value)
+
+
+def test_only_the_owner_has_the_thread_as_their_own():
+    owner, member = a_person(), a_person()
+    thread = new_thread(owner, "title")
+    ThreadMember.objects.create(thread=thread, user_id=member.id)
+
+    assert owned_thread(owner.id, thread.pk) == thread
+    with pytest.raises(PermissionDenied):
+        owned_thread(member.id, thread.pk)
+    with pytest.raises(NotFound):
+        owned_thread(a_person().id, thread.pk)
+
+
+@given(st.text(min_size=1).filter(lambda text: text.strip()))
+def test_a_title_that_is_kept_is_one_line_that_is_not_blank(title):
+    kept = one_line(title)
+
+    assert kept == kept.strip() != ""
+    assert len(kept.splitlines()) == 1
+
+
+def test_another_title_moves_the_thread_to_the_front_and_is_to_be_told():
+    thread = new_thread(a_person(), "title")
+    before = thread.updated_at
+
+    rename(thread, "other")
+
+    assert (thread.title, thread.title_version, thread.title_told) == ("other", 1, 0)
+    assert thread.updated_at > before
+
+
+def test_what_is_said_first_names_a_thread_without_a_title_alone():
+    untitled, titled = new_thread(a_person(), UNTITLED), new_thread(a_person(), "title")
+
+    assert [name_after(thread, "hello") for thread in (untitled, untitled, titled)] == [
+        True, False, False,
+    ]  # fmt: skip
 
 
 def test_a_question_leaves_the_place_after_it_for_its_answer():
