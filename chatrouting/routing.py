@@ -1,10 +1,11 @@
 """Everything a client may say, and who answers it: the whole table."""
 
-from chatrouting.chat import conversation, reading, threads
+from chatrouting.chat import broadcasts, conversation, reading, threads
 from chatrouting.chat.context import Context
 from chatrouting.chat.messages import (
     ListThreads,
     RunStatusAsked,
+    SendBroadcast,
     StartAgent,
     StopAgent,
     ThreadHistory,
@@ -35,6 +36,7 @@ router: Router[Context] = Router(
         Route(ListThreads, reading.list_threads),
         Route(CreateThread, threads.create_thread),
         Route(RenameThread, threads.rename_thread),
+        Route(SendBroadcast, broadcasts.broadcast),
         Route(Subscribe, liveness.subscribe),
         Route(Ping, liveness.ping),
         Route(Heartbeat, liveness.heartbeat),

@@ -74,6 +74,14 @@ def decode_payload(payload: bytes, message_type: type[M]) -> M:
     return message
 
 
+def checked(message: M) -> M:
+    """A message that was made here, held to the rules of one that came: bounds, patterns.
+
+    Raises `InvalidPayload` as `decode_payload` does.
+    """
+    return decode_payload(msgspec.json.encode(message), type(message))
+
+
 def _last_of_doubled(payload: bytes, message_type: type[M], error: msgspec.ValidationError) -> M:
     """The decoder also looks at the first of doubled keys; the last counts, as in `JSON.parse`.
 

@@ -170,6 +170,50 @@ class MessageAdded(Message, frozen=True):
     client_id: str | UnsetType = UNSET
 
 
+UserId = Annotated[str, Meta(min_length=1, max_length=64)]
+UserIds = Annotated[list[UserId], Meta(min_length=1, max_length=1_000)]
+Level = Literal["info", "warning", "critical"]
+
+
+class Audience(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Whom a broadcast is for: exactly one of `all` (true), `users`, `exclude`, `permission`."""
+
+    all: bool | UnsetType = UNSET
+    users: UserIds | UnsetType = UNSET
+    exclude: UserIds | UnsetType = UNSET
+    permission: Annotated[str, Meta(min_length=3, max_length=200)] | UnsetType = UNSET
+
+
+class SendBroadcast(Message, frozen=True):
+    """Tell many users something. It needs the permission `chatrouting_chat.broadcast`."""
+
+    type: ClassVar[str] = "broadcast"
+    needs_id: ClassVar[bool] = True
+
+    content: Content
+    audience: Audience
+    level: Level = "info"
+
+
+class BroadcastSent(Message, frozen=True):
+    """The broadcast is on its way to so many users."""
+
+    type: ClassVar[str] = "broadcast_sent"
+
+    users: int
+    duplicate: bool
+
+
+class SystemMessage(Message, frozen=True):
+    """Something the operators tell. `scope` is `all` where everybody is told, else `some`."""
+
+    type: ClassVar[str] = "system_message"
+
+    content: str
+    level: str
+    scope: str
+
+
 def as_stored(message: Message) -> dict[str, Any]:
     """A reply as a receipt keeps it."""
     stored: dict[str, Any] = msgspec.to_builtins(message)

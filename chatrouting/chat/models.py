@@ -1,5 +1,6 @@
-"""What makes a repeated message do its work once."""
+"""What makes a repeated message do its work once, and what many are told."""
 
+import uuid
 from typing import ClassVar
 
 from django.conf import settings
@@ -27,3 +28,64 @@ class Receipt(models.Model):
 
     def __str__(self) -> str:
         return self.request_id
+
+
+class Broadcast(models.Model):
+    """Something many users are told, and how far it has come.
+
+    Users are told in the order of their keys: everybody up to `after` has been. `total` is how many it was
+    for when it was accepted. `held_until` is until when the process that tells them has it for itself.
+    """
+
+    class Level(models.TextChoices):
+        INFO = "info"
+        WARNING = "warning"
+        CRITICAL = "critical"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    sender = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="broadcasts"
+    )
+    content = models.TextField()
+    level = models.CharField(max_length=10, choices=Level.choices)
+    audience = models.JSONField()
+    total = models.PositiveIntegerField()
+    reached = models.PositiveIntegerField(default=0)
+    after = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    completed_at = models.DateTimeField(null=True)
+    held_until = models.DateTimeField(null=True)
+
+    class Meta:
+        permissions: ClassVar = [("broadcast", "Can broadcast")]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["created_at"],
+                condition=models.Q(completed_at=None),
+                name="chatrouting_broadcast_open",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.content[:60]
+
+
+class Undelivered(models.Model):
+    """A user whose stream refused a broadcast. It is tried again at `due_at`; null: no more by itself."""
+
+    broadcast = models.ForeignKey(Broadcast, on_delete=models.CASCADE, related_name="undelivered")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    reason = models.CharField(max_length=200)
+    tries = models.PositiveIntegerField(default=1)
+    due_at = models.DateTimeField(null=True, db_index=True)
+
+    class Meta:
+        verbose_name_plural = "undelivered"
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["broadcast", "user"], name="chatrouting_undelivered_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.broadcast_id} to {self.user_id}"

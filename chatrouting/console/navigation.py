@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from chatrouting.agents.models import Run
+from chatrouting.chat.models import Broadcast, Undelivered
 from chatrouting.connections.models import Connection, Process
 from chatrouting.threads.models import Thread, ThreadMessage
 
@@ -22,6 +23,10 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, type[Model]], ...]], ...] = (
             ("Messages", "chat_bubble", ThreadMessage),
             ("Runs", "smart_toy", Run),
         ),
+    ),
+    (
+        "Broadcasts",
+        (("Broadcasts", "campaign", Broadcast), ("Undelivered", "unsubscribe", Undelivered)),
     ),
     ("Accounts", (("Users", "person", User), ("Groups", "group", Group))),
 )

@@ -26,6 +26,7 @@ DISMISS = "socket.dismiss"
 CHECK = "session.check"
 SHOW = "signal.show"
 STOP = "run.stop"
+BROADCAST = "broadcast.accepted"
 WORKERS = "workers"
 RETRY_SECONDS = 1.0
 
@@ -160,21 +161,43 @@ def _send_now(group: str, message: dict[str, Any]) -> None:
 
 async def ring_stop(run_id: str) -> None:
     """Nudge the workers to look at a run that is to be stopped. Nothing depends on its arrival."""
+    await _nudge({"type": STOP, "run_id": run_id})
+
+
+async def ring_broadcast() -> None:
+    """Nudge the workers to look for broadcasts. Nothing depends on its arrival."""
+    await _nudge({"type": BROADCAST})
+
+
+async def _nudge(message: dict[str, Any]) -> None:
     try:
-        await channel_layer().group_send(WORKERS, {"type": STOP, "run_id": run_id})
-    except Exception:  # an edge: whatever the layer's backend raises, the workers read the flag
+        await channel_layer().group_send(WORKERS, message)
+    except Exception:  # an edge: whatever the layer's backend raises, the workers read the database
         logger.warning("the workers were not nudged", exc_info=True)
 
 
 async def stops() -> AsyncIterator[str]:
     """The ids of runs that workers are nudged to stop, for ever."""
+    async for message in _nudges(STOP):
+        yield message["run_id"]
+
+
+async def broadcasts_rung() -> AsyncIterator[None]:
+    """Each time that workers are nudged to look for broadcasts, for ever."""
+    async for _ in _nudges(BROADCAST):
+        yield None
+
+
+async def _nudges(kind: str) -> AsyncIterator[dict[str, Any]]:
     layer = channel_layer()
     while True:
         try:
             channel = await layer.new_channel()
             await layer.group_add(WORKERS, channel)
             while True:
-                yield (await layer.receive(channel))["run_id"]
+                message = await layer.receive(channel)
+                if message["type"] == kind:
+                    yield message
         except Exception:  # an edge: a layer that is away is tried again
             logger.warning("the workers cannot be nudged", exc_info=True)
             await asyncio.sleep(RETRY_SECONDS)

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from routing_core.errors import InvalidPayload
-from routing_core.messages import ErrorPayload, decode_payload, refuse_unstorable
+from routing_core.messages import ErrorPayload, checked, decode_payload, refuse_unstorable
 from tests.routing_core.samples import Note
 
 
@@ -150,3 +150,11 @@ def test_an_error_payload_leaves_out_what_it_does_not_know():
     assert msgspec.json.encode(payload) == (
         b'{"code":"internal","message":"m","retryable":true,"trace_id":"t"}'
     )
+
+
+def test_a_message_made_here_is_held_to_the_same_rules():
+    assert checked(Note(content="hello")) == Note(content="hello")
+
+    with pytest.raises(InvalidPayload) as caught:
+        checked(Note(content=" "))
+    assert caught.value.field == "payload.content"

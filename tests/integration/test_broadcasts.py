@@ -1,0 +1,95 @@
+"""Telling many at once, on a running server."""
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
+
+from chatrouting.database import in_database
+from chatrouting.testing.frames import assert_error
+from chatrouting.testing.people import make_people, make_person
+
+
+def allowed(name: str):
+    person = make_person(name)
+    permission = Permission.objects.get(
+        codename="broadcast", content_type__app_label="chatrouting_chat"
+    )
+    get_user_model().objects.get(pk=person.user_id).user_permissions.add(permission)
+    return person
+
+
+@pytest.fixture
+async def sender(services):
+    return await in_database(allowed, "sender")
+
+
+@pytest.fixture
+async def people(services):
+    return await in_database(make_people, 3)
+
+
+async def test_a_broadcast_to_all_reaches_every_connected_user_once(web, worker, sender, people):
+    """Row 72: and is in the stream of those who are away."""
+    a, b, away = people
+    async with (
+        await web.connect(sender) as s,
+        await web.connect(a) as first,
+        await web.connect(b) as second,
+    ):
+        sent = await s.ask("broadcast", content="Maintenance at 5", audience={"all": True})
+        assert sent["type"] == "broadcast_sent"
+        assert sent["payload"]["users"] >= 4
+        for each in (s, first, second):
+            told = await each.expect_event("system_message", content="Maintenance at 5")
+            assert told["payload"]["scope"] == "all"
+            await each.assert_silent()
+    async with await web.connect(away) as back:
+        assert back.welcome["seq"] == 1
+
+
+async def test_a_broadcast_to_some_reaches_exactly_those(web, worker, sender, people):
+    """Row 73."""
+    a, b, _ = people
+    async with (
+        await web.connect(sender) as s,
+        await web.connect(a) as first,
+        await web.connect(b) as second,
+    ):
+        audience = {"users": [a.user_id]}
+        sent = await s.ask("broadcast", content="x", audience=audience, level="critical")
+        assert sent["payload"] == {"users": 1, "duplicate": False}
+        told = await first.expect_event("system_message")
+        assert told["payload"] == {"content": "x", "level": "critical", "scope": "some"}
+        await second.assert_silent()
+        await s.assert_silent()
+
+
+async def test_a_repeated_broadcast_is_sent_once(web, worker, sender, people):
+    """Row 23."""
+    audience = {"users": [people[0].user_id]}
+    async with await web.connect(sender) as s, await web.connect(people[0]) as a:
+        first = await s.ask("broadcast", id="b1", content="x", audience=audience)
+        second = await s.ask("broadcast", id="b1", content="x", audience=audience)
+        assert second["payload"] == {**first["payload"], "duplicate": True}
+        await a.expect_event("system_message")
+        await a.assert_silent()
+
+
+async def test_a_broadcast_without_the_permission_is_denied_and_audited(web, people):
+    """Row 74: `permission_denied`, and it stands in the audit log."""
+    person = people[0]
+    async with await web.connect(person) as a:
+        refused = await a.ask("broadcast", id="b2", content="x", audience={"all": True})
+        assert_error(refused, "b2", "permission_denied")
+        await a.assert_silent()
+    logged = LogEntry.objects.filter(user_id=person.user_id)
+    assert "Refused" in await in_database(lambda: logged.get().change_message)
+
+
+async def test_an_audience_of_two_kinds_is_refused_by_name(web, sender):
+    """Row 17."""
+    async with await web.connect(sender) as s:
+        audience = {"all": True, "users": ["1"]}
+        refused = await s.ask("broadcast", id="b3", content="x", audience=audience)
+        assert_error(refused, "b3", "invalid_payload", field="payload.audience")
