@@ -32,6 +32,7 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     runs_per_user: Count = 4
     heartbeat_seconds: Seconds = 25
     protocol_errors_per_minute: Count = 20
+    handshakes_per_minute: Count = 600  # of one address, in each process
 
     # How often a password may be tried, per name and address.
     sign_in_failures: Count = 5
@@ -68,6 +69,9 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     # What a process may use.
     handler_seconds: Seconds = 5
+    handlers_waiting: Count = (
+        500  # at work at once; twice as many with those of the group `priority`
+    )
     session_check_seconds: Seconds = 60
     connections_per_process: Count = 10_000
     connections_per_address: Count = 100

@@ -50,7 +50,7 @@ class Attempt:
     @property
     def key(self) -> str:
         """Where its failures are counted; tells neither name nor address."""
-        text = f"{_network(self.address)} {self.name.casefold()}"
+        text = f"{network_of(self.address)} {self.name.casefold()}"
         return hashlib.sha256(text.encode()).hexdigest()
 
     def begin(self) -> int:
@@ -104,7 +104,7 @@ def _until(key: str) -> str:
     return f"{key}.until"
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
     """What counts as one address: an IPv6 subscriber has a whole network of 64 bits."""
     try:
         found = ip_address(address)

@@ -10,11 +10,15 @@ NO_REQUEST = Request("", None, b"{}", "")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Who asks, through which socket, and with which message. All of it comes from the session."""
+    """Who asks, through which socket, and with which message. All of it comes from the session.
+
+    `priority`: whether the user was in the group of that name when the socket was opened.
+    """
 
     user: Person
     connection_id: str
     session_digest: str
+    priority: bool = False
     request: Request = NO_REQUEST
 
     def for_request(self, request: Request) -> "Context":

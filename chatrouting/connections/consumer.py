@@ -15,15 +15,17 @@ from redis.exceptions import RedisError
 from chatrouting import counters
 from chatrouting.chat.context import Context
 from chatrouting.conf import chat_settings
+from chatrouting.connections.admission import admit
+from chatrouting.connections.handshakes import received
 from chatrouting.connections.inbox import Inbox
 from chatrouting.connections.live import live_connections
 from chatrouting.connections.models import Connection
 from chatrouting.connections.outlet import outlet
 from chatrouting.connections.registry import Seen
-from chatrouting.connections.sessions import Look, SignedIn, signed_in, standings
+from chatrouting.connections.sessions import Look, SignedIn, standings
 from chatrouting.connections.silence import Silence
 from chatrouting.connections.socket import Socket, State, TooSlow
-from chatrouting.connections.welcome import asked_position, welcome
+from chatrouting.connections.welcome import asked_position, describe, welcome
 from chatrouting.database import in_database
 from chatrouting.stream.delivery import Delivery, PositionLost
 from chatrouting.stream.doorbell import Dismissal, Signal
@@ -91,11 +93,10 @@ class ChatConsumer(AsyncWebsocketConsumer):
 
     async def _open(self) -> None:
         """Sign in, listen, take a place in the stream, say welcome, begin to send."""
-        found = await in_database(signed_in, dict(self.scope["headers"]))
-        if found is None:
-            counters.connections_refused.labels("session").inc()
+        found = await received(self.scope)
+        if isinstance(found, CloseCode):
             await self.socket.accept()
-            self.end(CloseCode.NO_SESSION)
+            self.end(found)
             return
         self._know(found)
         self.delivery = Delivery(found.person.id, event_log(), self.socket, self._undelivered)
@@ -137,9 +138,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
         """Take one frame; serving it never holds up the next, nor a delivery."""
         self.silence.heard()
         self.row.seen_at = timezone.now()
-        text = message.get("text")
-        frame = message.get("bytes") if text is None else text
-        incoming = self.dispatcher.read(self.context, frame)
+        incoming = self.dispatcher.read(self.context, _frame(message))
         if incoming.immediate:
             await self._answer(incoming)
         elif not self.inbox.put(incoming):
@@ -216,18 +215,12 @@ class ChatConsumer(AsyncWebsocketConsumer):
             self.reading.cancel()
 
     def _know(self, found: SignedIn) -> None:
-        headers = dict(self.scope["headers"])
-        client = self.scope.get("client") or (None, 0)
-        self.row.user_id = found.person.id
-        self.row.session_digest = found.digest
+        describe(self.row, found, self.scope)
         self.expires_at = found.expires_at
-        self.row.address = client[0]
-        self.row.user_agent = headers.get(b"user-agent", b"").decode("latin1")[:300]
-        self.row.opened_at = self.row.seen_at = timezone.now()
-        self.context = Context(found.person, str(self.row.pk), found.digest)
+        self.context = Context(found.person, str(self.row.pk), found.digest, found.priority)
 
     async def _answer(self, incoming: Incoming[Context]) -> None:
-        answer = await self.dispatcher.serve(self.context, incoming)
+        answer = await admit(self.dispatcher, self.context, incoming)
         if answer is not None:
             self._say(answer)
 
@@ -298,3 +291,9 @@ class ChatConsumer(AsyncWebsocketConsumer):
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _frame(message: Any) -> str | bytes | None:
+    """What the client sent: text, or bytes where it was binary."""
+    text: str | None = message.get("text")
+    return message.get("bytes") if text is None else text

@@ -6,7 +6,7 @@ Many are looked at as one is: the sessions with one query, their users with anot
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import import_module
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from django.contrib.auth import (
     load_backend,
 )
 from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.models import PermissionsMixin
 from django.contrib.sessions.backends import cached_db, db
 from django.core.exceptions import ValidationError
 from django.http.cookie import parse_cookie
@@ -32,6 +33,7 @@ from routing_core.closing import CloseCode
 Headers = Mapping[bytes, bytes]
 Look = tuple[Headers, str]  # of a socket: the headers it was opened with, and its user's id
 
+PRIORITY = "priority"  # the group of those who are served first
 AT_ONCE = 500  # sessions, or users, that one query asks for
 
 # Engines of which the database has every session whole, so that one query reads many.
@@ -43,12 +45,13 @@ class SignedIn:
     """Who a session belongs to. `digest` stands for the session without being a credential.
 
     `expires_at` is true at the moment of the look, for a request may extend the session; None where
-    the session engine does not say.
+    the session engine does not say. `priority` is looked at once, at the sign-in.
     """
 
     person: Person
     digest: str
     expires_at: datetime | None = None
+    priority: bool = False
 
 
 class _Data(Protocol):
@@ -66,7 +69,16 @@ class _Session:
 def signed_in(headers: Headers) -> SignedIn | None:
     """The person of the session cookie; None where there is none, or it is no longer good."""
     key = _session_key(headers)
-    return None if key is None else _signed_in([key]).get(key)
+    found = None if key is None else _signed_in([key]).get(key)
+    return found and replace(found, priority=_has_priority(found.person))
+
+
+def _has_priority(person: Person) -> bool:
+    """Whether the user is in the group; a user model without groups has no such users."""
+    users: Any = get_user_model()
+    if not issubclass(users, PermissionsMixin):
+        return False
+    return bool(users._default_manager.filter(pk=person.id, groups__name=PRIORITY).exists())
 
 
 def session_digest(key: str) -> str:

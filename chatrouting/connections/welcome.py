@@ -1,5 +1,6 @@
 """The beginning of a connection: what the client has seen, and what it is told first."""
 
+from typing import Any
 from urllib.parse import parse_qs
 
 from django.utils import timezone
@@ -7,10 +8,24 @@ from django.utils import timezone
 from chatrouting.chat.context import Context
 from chatrouting.conf import chat_settings
 from chatrouting.connections.messages import Limits, Welcome
+from chatrouting.connections.models import Connection
+from chatrouting.connections.sessions import SignedIn
 from chatrouting.stream.delivery import Delivery, Position
 from routing_core.envelope import timestamp
 
 PROTOCOL = 1
+USER_AGENT_CHARACTERS = 300
+
+
+def describe(row: Connection, found: SignedIn, scope: Any) -> None:
+    """Write into a socket's row whose it is and where it comes from."""
+    headers = dict(scope["headers"])
+    client = scope.get("client") or (None, 0)
+    row.user_id = found.person.id
+    row.session_digest = found.digest
+    row.address = client[0]
+    row.user_agent = headers.get(b"user-agent", b"").decode("latin1")[:USER_AGENT_CHARACTERS]
+    row.opened_at = row.seen_at = timezone.now()
 
 
 def asked_position(query_string: bytes) -> Position | None:

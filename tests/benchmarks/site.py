@@ -31,6 +31,9 @@ SAID_LINES = 12
 RAISED = {
     "connections_per_user": "2000",
     "connections_per_address": "5000",
+    "handshakes_per_minute": "1000000",
+    "messages_per_minute": "100000000",
+    "messages_burst": "100000000",
     "heartbeat_seconds": "600",
 }
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user_model
+from django.contrib.auth.models import Group
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.test import override_settings
@@ -39,6 +40,17 @@ def test_a_good_session_is_its_person():
 
     assert found is not None
     assert (found.person.id, found.person.name) == (person.user_id, person.name)
+
+
+def test_who_is_in_the_group_of_that_name_has_priority():
+    """Row 113."""
+    person, other = make_person(), make_person()
+    group, _ = Group.objects.get_or_create(name="priority")
+    user_of(person).groups.add(group)
+
+    found = [signed_in(cookie_of(each)) for each in (person, other)]
+
+    assert [each.priority for each in found] == [True, False]
 
 
 def test_the_digest_is_no_credential():

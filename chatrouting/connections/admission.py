@@ -1,0 +1,37 @@
+"""What a message passes before it is looked at: its sender's rate, and the room this process has."""
+
+import functools
+import math
+
+from chatrouting.chat.context import Context
+from chatrouting.conf import chat_settings
+from chatrouting.connections.rates import rates
+from routing_core.dispatch import Answer, Dispatcher, Incoming
+from routing_core.errors import Overloaded, RateLimited
+from routing_core.limits import Room
+
+OVERLOAD_RETRY_MS = 1_000
+
+
+@functools.cache
+def handler_room() -> Room:
+    """The handlers at work in this process."""
+    return Room(chat_settings().handlers_waiting)
+
+
+async def admit(
+    dispatcher: Dispatcher[Context], ctx: Context, incoming: Incoming[Context]
+) -> Answer | None:
+    """Serve the message, or say when to come again. What is answered at once is neither counted nor refused."""
+    if incoming.immediate:
+        return await dispatcher.serve(ctx, incoming)
+    if not rates().spend(ctx.user.id):
+        wait = await rates().wait(ctx.user.id)
+        if wait:
+            return dispatcher.refuse(incoming, RateLimited(retry_after_ms=math.ceil(wait * 1000)))
+    if not handler_room().enter(priority=ctx.priority):
+        return dispatcher.refuse(incoming, Overloaded(retry_after_ms=OVERLOAD_RETRY_MS))
+    try:
+        return await dispatcher.serve(ctx, incoming)
+    finally:
+        handler_room().leave()
