@@ -43,6 +43,8 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stream_seconds: Count = 15 * 60
     position_seconds: Count = 30 * 86400
     receipt_seconds: Count = 24 * 3600
+    broadcast_seconds: Count = 90 * 86400
+    prune_seconds: Seconds = 3600
 
     # How runs behave.
     router: str = "chatrouting.routing.router"

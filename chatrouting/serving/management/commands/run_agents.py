@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from chatrouting.agents.worker import run_worker
 from chatrouting.chat import broadcasting, outbox
+from chatrouting.console.pruning import keep_pruning
 from chatrouting.serving.parent import end_with_parent
 from chatrouting.stream.availability import demand_valkey
 
@@ -42,4 +43,4 @@ async def _work(concurrency: int) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    await run_worker(concurrency, stopped, [outbox.sweep, broadcasting.keep_telling])
+    await run_worker(concurrency, stopped, [outbox.sweep, broadcasting.keep_telling, keep_pruning])
