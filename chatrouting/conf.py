@@ -69,6 +69,19 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sync_tools: Count = 8
     audience_seconds: Seconds = 1
 
+    # The agent that asks a language model. `model_seconds` bounds the wait for its first word and for
+    # each further one; `model_pause_seconds` each pause between tries, also where the provider asks for
+    # a longer one; `history_characters` how much of the thread it is shown, the newest of it.
+    model: str = ""
+    instructions: str = "You are a helpful assistant. Answer in the language of the question."
+    model_tools: tuple[str, ...] = ("calculator", "clock")
+    model_seconds: Seconds = 60
+    model_tries: Count = 3
+    model_pause_seconds: Seconds = 20
+    model_requests: Count = 20
+    model_tokens: Count = 200_000
+    history_characters: Count = 200_000
+
     # What a process may use.
     handler_seconds: Seconds = 5
     handlers_waiting: Count = (
@@ -115,7 +128,7 @@ def from_sources(declared: Mapping[str, Any], environment: Mapping[str, str]) ->
 
 def _listed(value: Any, name: str) -> Any:
     """An environment variable holds a list as words with commas between them."""
-    if name in ("agents", "tools") and isinstance(value, str):
+    if name in ("agents", "tools", "model_tools") and isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
 
@@ -124,6 +137,14 @@ def _listed(value: Any, name: str) -> Any:
 def chat_settings() -> ChatSettings:
     """The settings of this process, read once."""
     return from_sources(getattr(settings, "CHATROUTING", {}), os.environ)
+
+
+def model_endpoint() -> tuple[str, str]:
+    """Address and key of an OpenAI-compatible service, each empty where it is not set.
+
+    The key is kept apart from the settings above, which may be shown.
+    """
+    return getattr(settings, "OPENAI_BASE_URL", ""), getattr(settings, "OPENAI_API_KEY", "")
 
 
 def demo_commands() -> bool:

@@ -219,8 +219,25 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
-    "loggers": {name: {"level": "WARNING"} for name in ("asyncio", "daphne", "streaq", "uvicorn")},
+    "loggers": {
+        name: {"level": "WARNING"} for name in ("asyncio", "daphne", "httpx2", "streaq", "uvicorn")
+    },
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
 }
 
-CHATROUTING = {"ROUTER": os.environ.get("CHATROUTING_ROUTER") or "chatrouting.routing.router"}
+AGENT_MODEL = os.environ.get("AGENT_MODEL", "").strip()
+OPENAI_BASE_URL = os.environ.get("OPENAI_BASE_URL", "").strip()
+OPENAI_API_KEY = os.environ.get("OPENAI_API_KEY", "").strip()
+
+CHATROUTING: dict[str, object] = {
+    "ROUTER": os.environ.get("CHATROUTING_ROUTER") or "chatrouting.routing.router"
+}
+if AGENT_MODEL:
+    CHATROUTING |= {
+        "MODEL": AGENT_MODEL,
+        "AGENTS": (
+            "chatrouting.agents.providers.assistant.Assistant",
+            "chatrouting.agents.demo.DemoAgent",
+        ),
+        "DEFAULT_AGENT": "assistant",
+    }

@@ -17,7 +17,8 @@ import pytest
 
 # Settings of the shell that starts the tests would decide what they see.
 OUTSIDE = {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS",
-           "TRUSTED_PROXIES", "METRICS_TOKEN", "HOST", "PORT", "LOG_LEVEL", "SERVER"}  # fmt: skip
+           "TRUSTED_PROXIES", "METRICS_TOKEN", "HOST", "PORT", "LOG_LEVEL", "SERVER", "AGENT_MODEL",
+           "OPENAI_BASE_URL", "OPENAI_API_KEY"}  # fmt: skip
 for variable in set(os.environ):
     if variable in OUTSIDE or variable.startswith("CHATROUTING_"):
         del os.environ[variable]

@@ -145,16 +145,27 @@ def test_only_a_provider_imports_a_language_model_library(module):
     assert not {name.split(".")[0] for name in imports_of(module)} & LANGUAGE_MODEL_LIBRARIES
 
 
-def test_the_web_process_loads_no_language_model_library():
-    code = "import sys, chatrouting.asgi; print(*{name.split('.')[0] for name in sys.modules})"
+def test_the_web_process_loads_no_language_model_library(report):
+    """Also where a model is set: the web process knows the assistant by name, and that it is the default."""
+    code = """
+import sys, time
+began = time.perf_counter()
+import chatrouting.asgi, chatrouting.routing
+from chatrouting.agents.catalogue import agent_names
+from chatrouting.conf import chat_settings
+print(time.perf_counter() - began, chat_settings().default_agent, *agent_names())
+print(*{name.split('.')[0] for name in sys.modules})
+"""
 
-    loaded = subprocess.run(
+    seconds, default, *loaded = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=ROOT, env={**os.environ, "DEBUG": "1"}, capture_output=True, text=True, check=True,
-        timeout=60,
+        cwd=ROOT, env={**os.environ, "DEBUG": "1", "AGENT_MODEL": "openai:gpt-5"},
+        capture_output=True, text=True, check=True, timeout=60,
     ).stdout.split()  # fmt: skip
 
-    assert "chatrouting" in loaded
+    report(f"imports of a web process: {float(seconds):.1f} s")
+    assert default == "assistant"
+    assert {"chatrouting", "assistant", "demo"} <= set(loaded)
     assert not set(loaded) & LANGUAGE_MODEL_LIBRARIES
 
 

@@ -1,12 +1,29 @@
 """The agents that are installed."""
 
 import functools
+import logging
 from collections.abc import Mapping
+from typing import Protocol, runtime_checkable
 
 from django.utils.module_loading import import_string
 
 from chatrouting.agents.contract import Agent
 from chatrouting.conf import chat_settings
+
+logger = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """An agent that has something to make ready in a worker before its first run, and to put away after."""
+
+    async def prepare(self) -> None:
+        """Make it ready. A run that comes earlier waits for it."""
+        ...
+
+    async def close(self) -> None:
+        """Put it away: no run follows."""
+        ...
 
 
 @functools.cache
@@ -20,3 +37,20 @@ def installed_agents() -> Mapping[str, Agent]:
 def agent_names() -> frozenset[str]:
     """The names a client may ask for."""
     return frozenset(installed_agents())
+
+
+async def prepare_agents() -> None:
+    """Let each agent make ready what it needs. One that cannot says so when it is asked."""
+    for agent in installed_agents().values():
+        if isinstance(agent, Prepared):
+            try:
+                await agent.prepare()
+            except Exception:  # an edge: the other agents of this worker do not need it
+                logger.exception("agent %s could not be prepared", agent.name)
+
+
+async def close_agents() -> None:
+    """Let each agent put away what it made ready."""
+    for agent in installed_agents().values():
+        if isinstance(agent, Prepared):
+            await agent.close()

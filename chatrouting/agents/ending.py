@@ -27,10 +27,26 @@ from routing_core.messages import Message
 logger = logging.getLogger(__name__)
 
 CONTENT_BYTES = 256 * 1024
+TELL_THE_OPERATOR = ("Tell the operator of this site.",)
 # Code of a failure → whether the same question may be asked again, and what may help.
 ADVICE: dict[str, tuple[bool, tuple[str, ...]]] = {
     "agent_failed": (True, ("Ask again.",)),
     "agent_not_installed": (False, ("Choose another agent.",)),
+    "model_answer_cut": (True, ("Ask again.",)),
+    "model_answer_invalid": (True, ("Ask again.",)),
+    "model_answer_too_long": (False, ("Ask for less at once.",)),
+    "model_busy": (True, ("Ask again in a few minutes.",)),
+    "model_context_full": (False, ("Begin a new thread.", "Write less at once.")),
+    "model_failed": (True, ("Ask again.",)),
+    "model_filtered": (False, ("Put the question in other words.",)),
+    "model_limit_reached": (False, ("Ask for less at once.",)),
+    "model_not_configured": (False, TELL_THE_OPERATOR),
+    "model_quota_used_up": (False, TELL_THE_OPERATOR),
+    "model_refused_key": (False, TELL_THE_OPERATOR),
+    "model_refused_request": (False, TELL_THE_OPERATOR),
+    "model_timeout": (True, ("Ask again.",)),
+    "model_unavailable": (True, ("Ask again in a few minutes.",)),
+    "model_unknown": (False, TELL_THE_OPERATOR),
     "run_timeout": (True, ("Ask again.", "Ask for less at once.")),
     "worker_lost": (True, ("Ask again.",)),
 }

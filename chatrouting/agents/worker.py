@@ -8,6 +8,7 @@ from uuid import UUID
 
 from streaq import Worker
 
+from chatrouting.agents.catalogue import close_agents, prepare_agents
 from chatrouting.agents.host import RunHost
 from chatrouting.agents.queue import TASK, run_queue, streaq_worker
 from chatrouting.agents.supervisor import Stop
@@ -37,10 +38,12 @@ async def run_worker(
         own = (host.keep_leases, host.sweep, lambda: _heed_stops(host))
         started = [asyncio.create_task(duty()) for duty in (*own, *duties)]
         started.append(asyncio.create_task(_take_jobs(host, concurrency), name="jobs"))
+        preparing = asyncio.create_task(prepare_agents(), name="preparing agents")
         stopping = asyncio.create_task(stopped.wait())
         ended, _ = await asyncio.wait({stopping, *started}, return_when="FIRST_COMPLETED")
         await host.hand_over(HAND_OVER_SECONDS)
-        await _end([stopping, *started])
+        await _end([stopping, preparing, *started])
+    await close_agents()
     await run_queue().close()
     await close_valkey()
     for duty in ended:

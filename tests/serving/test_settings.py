@@ -52,6 +52,15 @@ def test_an_unknown_setting_is_named_with_those_there_are(tmp_path):
     assert "HEARTBEAT_SECONDS" in done.stderr
 
 
+def test_a_tool_for_the_model_that_is_not_there_is_named(tmp_path):
+    done = manage(
+        "check", data_dir=tmp_path, DEBUG="1", AGENT_MODEL="x", CHATROUTING_MODEL_TOOLS="clok,clock"
+    )
+    assert done.returncode == 1
+    assert "chatrouting.E003" in done.stderr
+    assert "'clok'" in done.stderr and "calculator, clock" in done.stderr
+
+
 @pytest.mark.parametrize("command", ["run_web", "run_agents"])
 def test_a_process_without_valkey_says_what_to_do(tmp_path, command):
     done = manage(command, data_dir=tmp_path, DEBUG="1")
