@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "chatrouting.chat",
     "chatrouting.connections",
     "chatrouting.serving",
+    "chatrouting.testing",
 ]
 
 MIDDLEWARE = [
