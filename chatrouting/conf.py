@@ -38,6 +38,11 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sign_in_failures: Count = 5
     sign_in_pause_seconds: Seconds = 300
 
+    # Who is in a thread, and who is told to be online.
+    members_per_thread: Count = 100
+    shares_per_hour: Count = 20
+    presence_grace_seconds: Seconds = 15
+
     # What is kept of a user's stream.
     stream_events: Count = 5_000
     stream_seconds: Count = 15 * 60

@@ -37,6 +37,9 @@ events_lost = Counter(
 events_filtered = Counter(
     "chatrouting_events_filtered", "Events that a socket had not subscribed to."
 )
+signals_dropped = Counter(
+    "chatrouting_signals_dropped", "Signals that were not sent for want of time, by type.", ["type"]
+)
 resumes = Counter("chatrouting_resumes", "Resumes asked for, by what they got.", ["recovered"])
 runs_started = Counter("chatrouting_runs_started", "Attempts of runs begun here.")
 runs_ended = Counter("chatrouting_runs_ended", "Runs ended here, by outcome.", ["outcome"])

@@ -1,7 +1,8 @@
 """Everything a client may say, and who answers it: the whole table."""
 
-from chatrouting.chat import broadcasts, conversation, reading, threads
+from chatrouting.chat import broadcasts, conversation, members, reading, threads
 from chatrouting.chat.context import Context
+from chatrouting.chat.member_messages import AddMember, RemoveMember, UserTyping
 from chatrouting.chat.messages import (
     ListThreads,
     RunStatusAsked,
@@ -37,6 +38,9 @@ router: Router[Context] = Router(
         Route(CreateThread, threads.create_thread),
         Route(RenameThread, threads.rename_thread),
         Route(SendBroadcast, broadcasts.broadcast),
+        Route(AddMember, members.add_member),
+        Route(RemoveMember, members.remove_member),
+        Route(UserTyping, members.user_typing),
         Route(Subscribe, liveness.subscribe),
         Route(Ping, liveness.ping),
         Route(Heartbeat, liveness.heartbeat),

@@ -1,5 +1,7 @@
 """What a worker that died left of a run: its text, and calls of tools without an end."""
 
+import asyncio
+
 from msgspec.structs import replace
 from redis.exceptions import RedisError
 
@@ -18,9 +20,14 @@ def tool_started(run: Run) -> bool:
 
 
 async def text_so_far(run: Run) -> str:
-    """What the members have seen of the answer; empty where Valkey has lost it."""
+    """What the members have seen of the answer; empty where Valkey has lost it.
+
+    Who joined the thread during the run may have none of it, so the longest counts.
+    """
+    members = await in_database(member_ids, run.thread_id)
+    asked = [event_log().run_text(user_id, str(run.pk)) for user_id in members]
     try:
-        return (await event_log().run_text(str(run.user_id), str(run.pk))).text
+        return max((written.text for written in await asyncio.gather(*asked)), key=len, default="")
     except RedisError:
         return ""
 

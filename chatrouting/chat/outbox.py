@@ -15,6 +15,7 @@ from msgspec import UNSET
 
 from chatrouting.chat.messages import Author, MessageAdded
 from chatrouting.chat.titles import tell_title, untold_titles
+from chatrouting.chat.turnover import tell_turnover, untold_turnover
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
 from chatrouting.stream.publishing import Event, publish
@@ -94,4 +95,8 @@ def late_messages() -> list[ThreadMessage]:
     return list(found.select_related("asked_run").order_by("created_at")[:BATCH])
 
 
-DUE = (Due(late_messages, announce), Due(untold_titles, tell_title))
+DUE = (
+    Due(late_messages, announce),
+    Due(untold_titles, tell_title),
+    Due(untold_turnover, tell_turnover),
+)

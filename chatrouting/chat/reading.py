@@ -10,6 +10,7 @@ from msgspec import UNSET
 from chatrouting.agents import runs
 from chatrouting.agents.ending import CONTENT_BYTES, fits_a_frame
 from chatrouting.agents.models import ACTIVE, Run, RunStatus
+from chatrouting.agents.recovery import text_so_far
 from chatrouting.chat.context import Context
 from chatrouting.chat.messages import (
     Author,
@@ -125,10 +126,12 @@ async def run_status(ctx: Context, message: RunStatusAsked) -> RunStatusTold:
     """How a run stands.
 
     The text so far is read before the row: where the run ends in between, the row says so and has the
-    whole text.
+    whole text. Who joined the thread during the run is shown what the others have seen of it.
     """
-    await in_database(runs.run_of, ctx.user.id, message.run_id)
+    run = await in_database(runs.run_of, ctx.user.id, message.run_id)
     written = await event_log().run_text(ctx.user.id, str(message.run_id))
+    if not written.text and run.status != RunStatus.COMPLETED:
+        written = await _seen_by_others(ctx.user.id, run) or written
     run = await in_database(_with_answer, message.run_id)
     if run.status == RunStatus.COMPLETED:
         top = (await event_log().read(ctx.user.id, "", 0)).top
@@ -143,6 +146,13 @@ async def run_status(ctx: Context, message: RunStatusAsked) -> RunStatusTold:
         attempt=run.attempt,
         outcome=run.outcome or UNSET,
     )
+
+
+async def _seen_by_others(user_id: str, run: Run) -> RunText | None:
+    """The text of a run that began before this user joined; what follows may hold its last piece again."""
+    (top,) = await event_log().tops([user_id])
+    text = await text_so_far(run)
+    return RunText(text, top.seq) if text else None
 
 
 def _with_answer(run_id: UUID) -> Run:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 import msgspec
@@ -49,6 +49,12 @@ def once(
         return Done(_repeated(given.receipt, digest, reply_type), None)
 
 
+def is_repeated(ctx: Context) -> bool:
+    """Whether there is a receipt for this message: what stands before the work need not be done again."""
+    mine = Receipt.objects.filter(user_id=ctx.user.id, request_id=ctx.request.id)
+    return mine.filter(created_at__gte=_kept_since()).exists()
+
+
 class _Given(Exception):
     def __init__(self, receipt: Receipt) -> None:
         self.receipt = receipt
@@ -57,8 +63,7 @@ class _Given(Exception):
 def _taken(ctx: Context, digest: str) -> Receipt:
     """A new receipt. The insert waits for another transaction's of the same id. Raises `_Given`."""
     mine = Receipt.objects.filter(user_id=ctx.user.id, request_id=ctx.request.id)
-    kept_since = timezone.now() - timedelta(seconds=chat_settings().receipt_seconds)
-    mine.filter(created_at__lt=kept_since).delete()
+    mine.filter(created_at__lt=_kept_since()).delete()
     try:
         with transaction.atomic():
             return Receipt.objects.create(
@@ -66,6 +71,10 @@ def _taken(ctx: Context, digest: str) -> Receipt:
             )
     except IntegrityError:
         raise _Given(mine.get()) from None
+
+
+def _kept_since() -> datetime:
+    return timezone.now() - timedelta(seconds=chat_settings().receipt_seconds)
 
 
 def _repeated(receipt: Receipt, digest: str, reply_type: type[R]) -> R:

@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin
 
-from chatrouting.testing.frames import Frame, Kind, kind_of, read_frame
+from chatrouting.testing.frames import Frame, Kind, kind_of, matches, read_frame
 from chatrouting.testing.order import check_stream
 
 SHOWN_FRAMES = 12
@@ -103,9 +103,8 @@ class ProtocolClient:
     @property
     def seq(self) -> int:
         """The position this socket has seen."""
-        events = self.events
-        start: int = self.welcome["seq"]
-        return int(events[-1]["seq"]) if events else start
+        last = self.events[-1:] or [self.welcome]
+        return int(last[0]["seq"])
 
     def of_run(self, run_id: str) -> list[Frame]:
         """The events of one run so far, without `message_added`, which comes before the run."""
@@ -113,6 +112,12 @@ class ProtocolClient:
             event
             for event in self.events
             if event.get("run_id") == run_id and event["type"] != "message_added"
+        ]
+
+    def signals(self, kind: str) -> list[Frame]:
+        """The signals of this type so far."""
+        return [
+            each for each in self.frames if (kind_of(each), each["type"]) == (Kind.SIGNAL, kind)
         ]
 
     # What is sent.
@@ -189,7 +194,7 @@ class ProtocolClient:
             found[:] = [
                 place
                 for place, frame in enumerate(self.frames[self._taken :], self._taken)
-                if _matches(frame, kind, payload)
+                if matches(frame, kind, payload)
             ]
             return bool(found)
 
@@ -197,13 +202,18 @@ class ProtocolClient:
         self._taken = found[0] + 1
         return self.frames[found[0]]
 
+    async def expect_signal(self, kind: str) -> Frame:
+        """The last signal of this type, when one has come."""
+        await self._until(lambda: bool(self.signals(kind)), f"the signal {kind}")
+        return self.signals(kind)[-1]
+
     async def whole_run(self, run_id: str) -> list[Frame]:
         """Wait for the end of a run, and return all its events on this socket."""
-        await self._until(lambda: self._ended(run_id), f"agent_completed of {run_id}")
+        await self._until(
+            lambda: any(each["type"] == "agent_completed" for each in self.of_run(run_id)),
+            f"agent_completed of {run_id}",
+        )
         return self.of_run(run_id)
-
-    def _ended(self, run_id: str) -> bool:
-        return any(event["type"] == "agent_completed" for event in self.of_run(run_id))
 
     async def at(self, seq: int) -> Self:
         """Wait until this socket has seen the position `seq`."""
@@ -231,11 +241,8 @@ class ProtocolClient:
         """Nothing came beside answers since the last `expect_event`, `assert_silent` or `welcome`."""
         pong = await self.ping()
         assert pong["type"] == "pong", self._shown()
-        came = [
-            frame
-            for frame in self.frames[self._taken :]
-            if kind_of(frame) is not Kind.ANSWER and frame["type"] != "welcome"
-        ]
+        new = (each for each in self.frames[self._taken :] if each["type"] != "welcome")
+        came = [each for each in new if kind_of(each) is not Kind.ANSWER]
         assert not came, f"not silent: {came[:SHOWN_FRAMES]}"
         assert pong["payload"]["seq"] == self.seq, f"something is on its way: {pong}"
         self._taken = len(self.frames)
@@ -245,10 +252,9 @@ class ProtocolClient:
         check_stream(self.events, after=self._start())
 
     def _start(self) -> int:
-        events, welcome = self.events, self.welcome
-        if welcome["recovered"] and events:
-            return int(events[0]["seq"]) - 1
-        return int(welcome["seq"])
+        if self.welcome["recovered"] and self.events:
+            return int(self.events[0]["seq"]) - 1
+        return int(self.welcome["seq"])
 
     async def _read(self) -> None:
         try:
@@ -285,13 +291,6 @@ class ProtocolClient:
         last = [json.dumps(frame)[:SHOWN_CHARACTERS] for frame in self.frames[-SHOWN_FRAMES:]]
         code = f", closed with {self._socket.close_code}" if self._reader.done() else ""
         return f"{len(self.frames)} frames came{code}, the last:\n" + "\n".join(last)
-
-
-def _matches(frame: Frame, kind: str, values: dict[str, Any]) -> bool:
-    if kind_of(frame) is not Kind.EVENT or frame["type"] != kind:
-        return False
-    given = {**frame, **frame["payload"]}
-    return all(name in given and given[name] == value for name, value in values.items())
 
 
 def at_position(url: str, *, epoch: str, seq: int) -> str:

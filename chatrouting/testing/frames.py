@@ -71,6 +71,14 @@ def kind_of(frame: Frame) -> Kind:
     return Kind.ANSWER if "id" in frame else Kind.SIGNAL
 
 
+def matches(frame: Frame, kind: str, values: Mapping[str, Any]) -> bool:
+    """Whether it is an event of this type with these values in its payload, or beside it."""
+    if kind_of(frame) is not Kind.EVENT or frame["type"] != kind:
+        return False
+    given = {**frame, **frame["payload"]}
+    return all(name in given and given[name] == value for name, value in values.items())
+
+
 def check_frame(frame: Frame) -> None:
     """Raises `AssertionError` where the frame has not the shape of its kind."""
     assert isinstance(frame.get("type"), str), f"no type: {frame}"

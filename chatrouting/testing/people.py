@@ -11,6 +11,7 @@ from django.contrib.auth import (
     SESSION_KEY,
     get_user_model,
 )
+from django.contrib.auth.models import Permission
 from django.contrib.sessions.backends.base import SessionBase
 from django.utils.module_loading import import_string
 
@@ -37,6 +38,16 @@ def make_person(name: str = "person", **fields: Any) -> Person:
     user.set_unusable_password()
     user.save()
     return Person(str(user.pk), user.get_username(), sign_in(user))
+
+
+def allow(person: Person, *permissions: str) -> Person:
+    """Give a person these permissions, named as in `app_label.codename`."""
+    user = get_user_model().objects.get(pk=person.user_id)
+    for permission in permissions:
+        app, _, codename = permission.partition(".")
+        found = Permission.objects.get(content_type__app_label=app, codename=codename)
+        user.user_permissions.add(found)
+    return person
 
 
 def make_people(count: int) -> list[Person]:

@@ -33,6 +33,7 @@ class Thread(models.Model):
                 name="chatrouting_thread_untold",
             ),
         ]
+        permissions: ClassVar = [("share", "Can add members to own threads")]
 
     def __str__(self) -> str:
         return self.title
@@ -59,6 +60,27 @@ class ThreadMember(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.thread}"
+
+
+class MembershipChange(models.Model):
+    """Somebody joined or left a thread, and not all who are to be told have been; then the row goes.
+
+    `members` is who was in the thread from then on. The thread may be gone before they are told, so
+    `thread_id` is no foreign key.
+    """
+
+    class Kind(models.TextChoices):
+        JOINED = "joined"
+        LEFT = "left"
+
+    thread_id = models.UUIDField(db_index=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    members = models.JSONField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.kind} {self.thread_id}"
 
 
 class ThreadMessage(models.Model):
