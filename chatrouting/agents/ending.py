@@ -1,8 +1,10 @@
 """Telling a thread's members that a run ended: after the database says so, and once."""
 
+import asyncio
 import contextlib
 import logging
 import uuid
+from collections.abc import Sequence
 
 import msgspec
 from redis.exceptions import RedisError
@@ -21,7 +23,7 @@ from chatrouting.agents.queue import enqueue
 from chatrouting.database import in_database
 from chatrouting.stream.log import Fenced, RunMark, TextChange
 from chatrouting.stream.publishing import Event, publish
-from chatrouting.threads.rules import member_ids
+from chatrouting.threads.rules import member_ids, members_of
 from routing_core.messages import Message
 
 logger = logging.getLogger(__name__)
@@ -60,7 +62,7 @@ def failure(run: Run, code: str, text: str, error: BaseException | None = None) 
 
 
 async def finish(run: Run, ending: runs.Ending) -> bool:
-    """End the run in the database, then tell of it and start the next one of its thread.
+    """End the run in the database, then tell of it and start what it kept waiting.
 
     False where the run has moved on: another worker has it, or it has ended already. A Valkey that does
     not answer delays the news, which the sweep then brings, but not the end.
@@ -71,13 +73,12 @@ async def finish(run: Run, ending: runs.Ending) -> bool:
     counters.runs_ended.labels(ending.outcome).inc()
     try:
         await publish_end(ended.run)
-        for position, waiting in ended.moved:
-            await tell_position(waiting, position)
+        await tell_positions(ended.moved)
     except RedisError:
         counters.events_lost.labels("end_delayed").inc()
         logger.warning("the end of run %s is published later", run.pk, exc_info=True)
-    if ended.admitted is not None:
-        enqueue(ended.admitted.pk)
+    for admitted in ended.admitted:
+        enqueue(admitted)
     return True
 
 
@@ -97,9 +98,16 @@ async def publish_end(run: Run) -> None:
     await in_database(runs.mark_published, run.pk)
 
 
-async def tell_position(run: Run, position: int) -> None:
-    """Tell the place of one waiting run; nothing where a worker has it by now."""
-    members = await in_database(member_ids, run.thread_id)
+async def tell_positions(moved: Sequence[tuple[int, Run]]) -> None:
+    """Tell the places of waiting runs, each to its thread's members; nothing of one a worker has by now."""
+    members = await in_database(members_of, [run.thread_id for _, run in moved]) if moved else {}
+    telling = (_tell_place(run, place, members.get(run.thread_id, [])) for place, run in moved)
+    told = await asyncio.gather(*telling, return_exceptions=True)
+    for error in filter(None, told):
+        raise error
+
+
+async def _tell_place(run: Run, position: int, members: Sequence[str]) -> None:
     mark = RunMark(str(run.pk), run.fence)
     with contextlib.suppress(Fenced):
         await publish(

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
+import random
 import uuid
 from uuid import UUID
 
 from django.utils import timezone
 
 from chatrouting.agents import ending, runs
+from chatrouting.agents.admission import admit_missed
 from chatrouting.agents.catalogue import installed_agents
 from chatrouting.agents.contract import CrashPolicy
 from chatrouting.agents.models import Outcome, Run
@@ -96,7 +98,7 @@ class RunHost:
     async def sweep(self) -> None:
         """Enqueue what nobody holds, publish ends that a crash kept back. Runs for ever."""
         while True:
-            await asyncio.sleep(chat_settings().sweep_seconds)
+            await asyncio.sleep(chat_settings().sweep_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - reason: jitter
             try:
                 await self._sweep_once()
             except Exception:  # an edge: the next round tries again
@@ -104,8 +106,9 @@ class RunHost:
 
     async def _sweep_once(self) -> None:
         now = timezone.now()
-        for run_id in await in_database(runs.unclaimed, now, SWEEP_BATCH):
-            enqueue(run_id)
+        await in_database(admit_missed, SWEEP_BATCH)
+        for run in await in_database(runs.unclaimed, now, SWEEP_BATCH):
+            enqueue(run)
         for run in await in_database(runs.unpublished, now, SWEEP_BATCH):
             await ending.publish_end(run)
 

@@ -29,7 +29,21 @@ class Outcome(models.TextChoices):
     LOST = "lost"
 
 
+class Priority(models.IntegerChoices):
+    """Which of the runs that wait begins first: the lowest. Each has a queue of its name in lower case."""
+
+    START = 0
+    MESSAGE = 1
+    BACKGROUND = 2
+
+    @property
+    def queue(self) -> str:
+        """The name of its queue."""
+        return self.name.lower()
+
+
 ACTIVE = (RunStatus.RUNNING, RunStatus.WAITING)
+UNFINISHED = (RunStatus.QUEUED, *ACTIVE)
 
 
 class Run(models.Model):
@@ -46,6 +60,7 @@ class Run(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="runs"
     )
     agent = models.CharField(max_length=64)
+    priority = models.PositiveSmallIntegerField(choices=Priority.choices, default=Priority.MESSAGE)
     status = models.CharField(max_length=10, choices=RunStatus.choices)
     outcome = models.CharField(max_length=10, choices=Outcome.choices, blank=True)
     error_code = models.CharField(max_length=64, blank=True)
@@ -83,6 +98,11 @@ class Run(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["status"], name="chatrouting_run_status"),
+            models.Index(
+                fields=["user", "status"],
+                condition=Q(status__in=UNFINISHED),
+                name="chatrouting_run_of_user",
+            ),
             models.Index(fields=["created_at"], name="chatrouting_run_created"),
             models.Index(fields=["finished_at"], name="chatrouting_run_finished"),
             models.Index(fields=["thread", "status", "created_at"], name="chatrouting_run_queue"),

@@ -1,10 +1,14 @@
 """The way of a run to a worker: "run this id", through streaQ. The row in the database is the truth.
 
-A run that could not be enqueued is not lost: the workers' sweep finds it.
+There is a queue for each priority, and a worker takes from a lower one only what the higher ones leave.
+A run that could not be enqueued is not lost: the workers' sweep finds it. One that is enqueued again is in
+the queue once, and keeps its place: a job is named by its run and the fence it waits under.
 """
 
 import asyncio
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +18,10 @@ import msgspec
 from anyio import CancelScope
 from django.conf import settings
 from streaq import Worker
+from streaq.task import Task
+from streaq.types import Entries
 
+from chatrouting.agents.models import Priority, Run
 from chatrouting.conf import chat_settings
 
 logger = logging.getLogger(__name__)
@@ -23,6 +30,8 @@ TASK = "execute"
 IDLE_TIMEOUT = timedelta(seconds=5)
 WAITING = 10_000
 RECONNECT_SECONDS = 1.0
+NOTICED = 1_000  # entries looked at for news
+BATCH = 100  # jobs sent in one write
 
 
 def _encode(data: Any) -> str:
@@ -30,42 +39,80 @@ def _encode(data: Any) -> str:
     return msgspec.json.encode(data, enc_hook=repr).decode()
 
 
+QUEUES = tuple(priority.queue for priority in Priority)
+
+
 class QueueWorker(Worker[None]):
-    """streaQ's worker, less its hold on the process's signals: 7.2 takes them whatever `handle_signals` says."""
+    """streaQ's worker, less its hold on the process's signals: 7.2 takes them whatever `handle_signals` says.
+
+    And it takes no more jobs than it can begin, the highest priority first: streaQ 7.2 holds some back for
+    later, and where it has to wait takes as many from each queue, so that a low one may come before a high.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.prefetch = self.concurrency
+        self._read_up_to = dict.fromkeys(self._streams, "0-0")
 
     async def signal_handler(self, scope: CancelScope) -> None:
         """Leave SIGTERM and SIGINT to the process."""
 
+    async def _read_streams_legacy(self, count: int, block: bool = False) -> Entries:
+        """streaQ's way for a Valkey that cannot bound what it reads from several streams together."""
+        if block:
+            await self._something_new()
+        return await super()._read_streams_legacy(count)
 
-def streaq_worker(concurrency: int = 1) -> QueueWorker:
-    """A streaQ worker on this project's queue: web processes enqueue with it, `run_agents` works with it."""
+    async def _something_new(self) -> None:
+        """Wait until a queue has an entry not seen yet, whoever takes it; for `idle_timeout` at most."""
+        found = await self.redis.xread(self._read_up_to, count=NOTICED, block=self.idle_timeout)
+        for stream, entries in (found or {}).items():
+            self._read_up_to[str(stream)] = str(entries[-1].identifier)
+
+
+def streaq_worker(concurrency: int = 1, queues: Sequence[str] = QUEUES) -> QueueWorker:
+    """A streaQ worker on this project's queues: web processes enqueue with it, `run_agents` works with it."""
     return QueueWorker(
         redis_url=settings.REDIS_URL,
         redis_kwargs={"decode_components": True},  # reads the address as redis-py does
         queue_name=chat_settings().queue,
+        priorities=[name for name in reversed(QUEUES) if name in queues],  # the lowest first
         concurrency=concurrency,
-        prefetch=1,
         serializer=_encode,
         deserializer=msgspec.json.decode,
         idle_timeout=IDLE_TIMEOUT,
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A run that waits for a worker under this fence."""
+
+    run_id: UUID
+    fence: int
+    queue: str
+
+    def task(self, worker: QueueWorker) -> Task[Any, Any]:
+        task = worker.enqueue_unsafe(TASK, str(self.run_id)).start(priority=self.queue)
+        task.id = f"{self.run_id}:{self.fence}"  # one that is there already is not added again
+        return task
+
+
 class RunQueue:
     """Enqueues runs from this event loop. streaQ's client lives in one task, begun on first use."""
 
     def __init__(self) -> None:
-        self._waiting: asyncio.Queue[UUID] = asyncio.Queue(WAITING)
+        self._waiting: asyncio.Queue[_Job] = asyncio.Queue(WAITING)
         self._sender: asyncio.Task[None] | None = None
 
-    def put(self, run_id: UUID) -> None:
+    def put(self, run: Run) -> None:
         """Send the run to a worker soon. Where too many wait it is left to the sweep."""
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send_all(), name="run queue")
         try:
-            self._waiting.put_nowait(run_id)
+            self._waiting.put_nowait(_Job(run.pk, run.fence, Priority(run.priority).queue))
         except asyncio.QueueFull:
-            logger.warning("run %s is left to the sweep: the queue is full", run_id)
+            logger.warning("run %s is left to the sweep: the queue is full", run.pk)
 
     async def close(self) -> None:
         """End the sending task; what still waits is left to the sweep."""
@@ -78,13 +125,20 @@ class RunQueue:
             try:
                 async with streaq_worker() as worker:
                     while True:
-                        run_id = await self._waiting.get()
-                        await worker.enqueue_many([worker.enqueue_unsafe(TASK, str(run_id))])
+                        jobs = await self._next()
+                        await worker.enqueue_many([job.task(worker) for job in jobs])
             except (
                 Exception
             ):  # an edge: whatever the client raises, the sweep enqueues what was lost
                 logger.warning("the run queue does not answer", exc_info=True)
                 await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _next(self) -> list[_Job]:
+        """Wait for a job; with it come those behind it, up to a batch."""
+        jobs = [await self._waiting.get()]
+        while not self._waiting.empty() and len(jobs) < BATCH:
+            jobs.append(self._waiting.get_nowait())
+        return jobs
 
 
 _queues: WeakKeyDictionary[asyncio.AbstractEventLoop, RunQueue] = WeakKeyDictionary()
@@ -95,6 +149,6 @@ def run_queue() -> RunQueue:
     return _queues.setdefault(asyncio.get_running_loop(), RunQueue())
 
 
-def enqueue(run_id: UUID) -> None:
+def enqueue(run: Run) -> None:
     """Tell the workers of a run that is to begin."""
-    run_queue().put(run_id)
+    run_queue().put(run)

@@ -1,8 +1,8 @@
 """The life of a run in the database: plain functions on the ORM, every transition a compare-and-set.
 
 `queued → running → completed(outcome)`. A run that nothing is ahead of is `running` from its acceptance;
-a worker's claim then sets lease, fence and attempt. The end of a run and the admission of the next one of
-its thread are one transaction.
+a worker's claim then sets lease, fence and attempt. The end of a run and the admission of what it kept
+waiting are one transaction.
 """
 
 from dataclasses import dataclass
@@ -10,16 +10,17 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from chatrouting.agents.admission import admit_after, moved_after, place_for
 from chatrouting.agents.contract import Usage
-from chatrouting.agents.models import ACTIVE, Outcome, Run, RunStatus, ToolCall
+from chatrouting.agents.models import Outcome, Priority, Run, RunStatus, ToolCall
 from chatrouting.conf import chat_settings
 from chatrouting.threads.models import Thread, ThreadMessage
 from chatrouting.threads.rules import Answer, add_answer
-from routing_core.errors import Busy, NotFound
+from routing_core.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +46,13 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A run that has just ended, the one of its thread that was admitted, and those that moved up.
+    """A run that has just ended, those that were admitted in its place, and those that moved up.
 
     `moved` pairs each waiting run with its new position, 1 being next.
     """
 
     run: Run
-    admitted: Run | None
+    admitted: tuple[Run, ...]
     moved: tuple[tuple[int, Run], ...]
 
 
@@ -63,23 +64,23 @@ class Claimed:
     recovered: bool
 
 
-def accept(user_id: str, question: ThreadMessage, agent: str) -> Run:
-    """A run of this user for this question: running where the thread is free, else queued behind the others.
+def accept(
+    user_id: str, question: ThreadMessage, agent: str, priority: Priority = Priority.MESSAGE
+) -> Run:
+    """A run of this user for this question: running where nothing keeps it from beginning, else queued.
 
     Call it in the transaction that added the question, which holds the thread's row. Raises `Busy`
-    where the thread's queue is full.
+    where the thread's queue or the user's line is full.
     """
-    of_thread = Run.objects.filter(thread_id=question.thread_id)
-    free = not of_thread.exclude(status=RunStatus.COMPLETED).exists()
-    if not free and _queued(question.thread_id).count() >= chat_settings().queue_per_thread:
-        raise Busy("The queue of this thread is full.", retry_after_ms=5_000)
+    status = place_for(user_id, question.thread_id)
     return Run.objects.create(
         thread_id=question.thread_id,
         user_id=user_id,
         agent=agent,
+        priority=priority,
         question=question,
-        status=RunStatus.RUNNING if free else RunStatus.QUEUED,
-        admitted_at=timezone.now() if free else None,
+        status=status,
+        admitted_at=timezone.now() if status == RunStatus.RUNNING else None,
     )
 
 
@@ -89,11 +90,6 @@ def run_of(user_id: str, run_id: UUID) -> Run:
     if run is None:
         raise NotFound("There is no such run.")
     return run
-
-
-def queue_position(run: Run) -> int:
-    """How many runs of its thread come first, and itself: 1 is next, 0 that it waits no more."""
-    return _queued(run.thread_id).filter(question__position__lte=run.question.position).count()
 
 
 def claim(run_id: UUID, worker: str) -> Claimed | None:
@@ -148,7 +144,7 @@ def request_stop(run: Run) -> bool:
 
 @transaction.atomic
 def end(run: Run, ending: Ending) -> Ended | None:
-    """End the run as it stands in `run`, keep its answer, admit the next of its thread.
+    """End the run as it stands in `run`, keep its answer, admit what it kept waiting.
 
     None where the run has moved on since, or had ended already: another worker or an earlier end was first.
     """
@@ -169,28 +165,17 @@ def end(run: Run, ending: Ending) -> Ended | None:
     answer = add_answer(run.question, Answer(run.answer_message_id, run.agent, ending.content), now)
     Run.objects.filter(pk=run.pk).update(answer=answer)
     run.tool_calls.filter(status=ToolCall.Status.STARTED).update(status=ToolCall.Status.INTERRUPTED)
-    admitted = None if run.status == RunStatus.QUEUED else admit_next(run.thread_id)
-    return Ended(Run.objects.get(pk=run.pk), admitted, _behind(run))
+    admitted = admit_after(run)
+    return Ended(Run.objects.get(pk=run.pk), tuple(admitted), moved_after(run, admitted))
 
 
-def admit_next(thread_id: UUID) -> Run | None:
-    """Let the thread's next run begin, where none is active. Call it in a transaction."""
-    if Run.objects.filter(thread_id=thread_id, status__in=ACTIVE).exists():
-        return None
-    run = _queued(thread_id).select_related("question").first()
-    if run is not None:
-        run.status, run.admitted_at = RunStatus.RUNNING, timezone.now()
-        run.save(update_fields=["status", "admitted_at"])
-    return run
-
-
-def unclaimed(now: datetime, limit: int) -> list[UUID]:
+def unclaimed(now: datetime, limit: int) -> list[Run]:
     """Running runs that nobody holds: their lease ran out, or no worker came for 3 s."""
     late = now - timedelta(seconds=3)
     found = Run.objects.filter(status=RunStatus.RUNNING).filter(
         Q(lease_until__lt=now) | Q(lease_until=None, admitted_at__lt=late)
     )
-    return list(found.order_by("created_at").values_list("id", flat=True)[:limit])
+    return list(found.order_by("priority", "admitted_at")[:limit])
 
 
 def unpublished(now: datetime, limit: int) -> list[Run]:
@@ -205,18 +190,6 @@ def unpublished(now: datetime, limit: int) -> list[Run]:
 def mark_published(run_id: UUID) -> None:
     """The end of this run stands in its members' streams."""
     Run.objects.filter(pk=run_id).update(end_published_at=timezone.now())
-
-
-def _behind(run: Run) -> tuple[tuple[int, Run], ...]:
-    queued = enumerate(_queued(run.thread_id).select_related("question"), start=1)
-    own = run.question.position
-    return tuple((place, other) for place, other in queued if other.question.position > own)
-
-
-def _queued(thread_id: UUID) -> QuerySet[Run]:
-    return Run.objects.filter(thread_id=thread_id, status=RunStatus.QUEUED).order_by(
-        "question__position"
-    )
 
 
 def _ending_fields(ending: Ending) -> dict[str, object]:

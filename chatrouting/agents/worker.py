@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from streaq import Worker
 
 from chatrouting.agents.catalogue import close_agents, prepare_agents
 from chatrouting.agents.host import RunHost
-from chatrouting.agents.queue import TASK, run_queue, streaq_worker
+from chatrouting.agents.queue import QUEUES, TASK, run_queue, streaq_worker
 from chatrouting.agents.supervisor import Stop
 from chatrouting.stream.doorbell import stops
 from chatrouting.stream.valkey import close_valkey
@@ -25,8 +26,16 @@ END_SECONDS = 0.25
 Duty: TypeAlias = Coroutine[Any, Any, None]
 
 
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What a worker takes: so many runs at a time, from these queues."""
+
+    concurrency: int = 100
+    queues: tuple[str, ...] = QUEUES
+
+
 async def run_worker(
-    concurrency: int, stopped: asyncio.Event, duties: Sequence[Callable[[], Duty]] = ()
+    intake: Intake, stopped: asyncio.Event, duties: Sequence[Callable[[], Duty]] = ()
 ) -> None:
     """Work until `stopped` is set, then hand over what still runs and return.
 
@@ -34,10 +43,13 @@ async def run_worker(
     """
     async with asyncio.TaskGroup() as runs:
         host = RunHost(runs)
-        logger.info("worker %s takes runs, %d at a time", host.worker, concurrency)
+        names = ", ".join(intake.queues)
+        logger.info(
+            "worker %s takes runs, %d at a time, of %s", host.worker, intake.concurrency, names
+        )
         own = (host.keep_leases, host.sweep, lambda: _heed_stops(host))
         started = [asyncio.create_task(duty()) for duty in (*own, *duties)]
-        started.append(asyncio.create_task(_take_jobs(host, concurrency), name="jobs"))
+        started.append(asyncio.create_task(_take_jobs(host, intake), name="jobs"))
         preparing = asyncio.create_task(prepare_agents(), name="preparing agents")
         stopping = asyncio.create_task(stopped.wait())
         ended, _ = await asyncio.wait({stopping, *started}, return_when="FIRST_COMPLETED")
@@ -62,13 +74,13 @@ async def _end(duties: Sequence[asyncio.Task[Any]]) -> None:
     logger.error("%s did not end", ", ".join(duty.get_name() for duty in left))
 
 
-async def _take_jobs(host: RunHost, concurrency: int) -> None:
+async def _take_jobs(host: RunHost, intake: Intake) -> None:
     """streaQ's worker ends when Valkey is lost or flushed; a new one is made, the runs go on."""
     failures = 0
     while True:
         began = asyncio.get_running_loop().time()
         try:
-            await _worker(host, concurrency).run_async()
+            await _worker(host, intake).run_async()
             logger.warning("the queue's worker ended; a new one is started")
         except Exception:  # an edge: whatever streaQ raises, a new worker is made
             logger.warning("the queue's worker failed; a new one is started", exc_info=True)
@@ -76,8 +88,8 @@ async def _take_jobs(host: RunHost, concurrency: int) -> None:
         await asyncio.sleep(REBUILD_SECONDS[min(failures, len(REBUILD_SECONDS) - 1)])
 
 
-def _worker(host: RunHost, concurrency: int) -> Worker[None]:
-    worker = streaq_worker(concurrency)
+def _worker(host: RunHost, intake: Intake) -> Worker[None]:
+    worker = streaq_worker(intake.concurrency, intake.queues)
 
     @worker.task(name=TASK, max_tries=None, timeout=None, ttl=0, silent=True)
     async def execute(run_id: str) -> None:

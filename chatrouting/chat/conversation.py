@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from msgspec import UNSET
 from redis.exceptions import RedisError
 
-from chatrouting.agents import ending, runs
+from chatrouting.agents import admission, ending, runs
 from chatrouting.agents.catalogue import agent_names
-from chatrouting.agents.models import Outcome, Run, RunStatus
+from chatrouting.agents.models import Outcome, Priority, Run, RunStatus
 from chatrouting.agents.queue import enqueue
 from chatrouting.chat.context import Context
 from chatrouting.chat.messages import (
@@ -81,7 +81,8 @@ def _say(
         thread = thread_of(ctx.user.id, message.thread_id)
     question = add_question(thread, ctx.user, message.content, ctx.request.id or "")
     named = name_after(thread, message.content)
-    run = runs.accept(ctx.user.id, question, agent)
+    priority = Priority.START if isinstance(message, StartAgent) else Priority.MESSAGE
+    run = runs.accept(ctx.user.id, question, agent, priority)
     if run.status == RunStatus.QUEUED and message.on_busy == "reject":
         raise Busy(retry_after_ms=1_000)
     reply = MessageAccepted(
@@ -105,13 +106,13 @@ async def _tell(said: _Said) -> None:
     except RedisError:
         logger.warning("message %s is announced later", said.question.pk, exc_info=True)
     if said.run.status == RunStatus.RUNNING:
-        enqueue(said.run.pk)
+        enqueue(said.run)
 
 
 async def _tell_place(said: _Said) -> None:
-    position = await in_database(runs.queue_position, said.run)
+    position = await in_database(admission.position, said.run)
     if position:  # else its turn came in the meantime
-        await ending.tell_position(said.run, position)
+        await ending.tell_positions([(position, said.run)])
 
 
 async def stop_agent(ctx: Context, message: StopAgent) -> RunStopping:

@@ -1,5 +1,6 @@
 """What may be done with threads. Plain functions on the ORM; callers hold the transaction."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -82,6 +83,15 @@ def member_ids(thread_id: UUID) -> list[str]:
     """The user ids of the thread's members."""
     found = ThreadMember.objects.filter(thread_id=thread_id).values_list("user_id", flat=True)
     return [str(user_id) for user_id in found.order_by("user_id")]
+
+
+def members_of(thread_ids: Iterable[UUID]) -> dict[UUID, list[str]]:
+    """The user ids of the members of each of these threads."""
+    found = ThreadMember.objects.filter(thread_id__in=list(thread_ids)).order_by("user_id")
+    members: dict[UUID, list[str]] = {}
+    for thread_id, user_id in found.values_list("thread_id", "user_id"):
+        members.setdefault(thread_id, []).append(str(user_id))
+    return members
 
 
 def add_question(

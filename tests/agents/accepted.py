@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from chatrouting.agents import runs
-from chatrouting.agents.models import Run
+from chatrouting.agents.models import Priority, Run
 from chatrouting.stream.publishing import event_log
 from chatrouting.testing.frames import Frame, read_frame
 from chatrouting.testing.people import make_person
@@ -32,12 +32,19 @@ def owner_of(thread: Thread) -> Person:
     return Person(str(thread.owner_id), thread.owner.get_username())
 
 
-def ask(thread: Thread, content: str = "hello", agent: str = "demo") -> Run:
-    """Say something in the thread as its owner; the run that is to answer it."""
-    owner = owner_of(thread)
+def ask(
+    thread: Thread,
+    content: str = "hello",
+    agent: str = "demo",
+    *,
+    by: Person | None = None,
+    priority: Priority = Priority.MESSAGE,
+) -> Run:
+    """Say something in the thread, as its owner unless others are named; the run that is to answer it."""
+    author = by or owner_of(thread)
     with transaction.atomic():
-        question = add_question(thread, owner, content)
-        return runs.accept(owner.id, question, agent)
+        question = add_question(thread, author, content)
+        return runs.accept(author.id, question, agent, priority)
 
 
 def a_claimed_run(content: str = "hello", agent: str = "demo") -> Run:

@@ -82,7 +82,7 @@ async def test_the_next_run_of_the_thread_is_enqueued_at_the_end(install, monkey
     async with a_host() as host:
         await host.attend(first.pk)
 
-    assert told == [second.pk]
+    assert told == [second]
 
 
 @asynccontextmanager

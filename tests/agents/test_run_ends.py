@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from chatrouting.agents import runs
+from chatrouting.agents import admission, runs
 from chatrouting.agents.models import Outcome, Run, ToolCall
 from chatrouting.threads.models import ThreadMessage
 from tests.agents.accepted import a_claimed_run, a_thread, ask, claimed, expire, now_of
@@ -77,7 +77,7 @@ def test_the_end_admits_the_next_in_the_order_of_arrival():
 
     ended = runs.end(first, DONE)
 
-    assert ended is not None and ended.admitted == second
+    assert ended is not None and ended.admitted == (second,)
     assert [now_of(run).status for run in (second, third)] == ["running", "queued"]
     assert now_of(second).admitted_at is not None
 
@@ -115,7 +115,7 @@ def test_a_run_stopped_in_the_queue_moves_up_only_those_behind_it():
     ended = runs.end(third, runs.Ending(Outcome.CANCELLED))
 
     assert ended is not None
-    assert (ended.admitted, ended.moved) == (None, ((2, fourth),))
+    assert (ended.admitted, ended.moved) == ((), ((2, fourth),))
     assert now_of(second).status == "queued"
 
 
@@ -123,7 +123,7 @@ def test_the_place_in_the_queue_counts_from_one():
     thread = a_thread()
     _first, second, third = (ask(thread) for _ in range(3))
 
-    assert [runs.queue_position(run) for run in (second, third)] == [1, 2]
+    assert [admission.position(run) for run in (second, third)] == [1, 2]
 
 
 def test_a_run_that_waits_no_more_has_no_place():
@@ -131,7 +131,7 @@ def test_a_run_that_waits_no_more_has_no_place():
     first, second = ask(thread), ask(thread)
     runs.end(first, DONE)
 
-    assert runs.queue_position(second) == 0
+    assert admission.position(second) == 0
 
 
 def test_calls_that_were_open_are_interrupted_by_the_end():

@@ -250,5 +250,5 @@ def test_the_sweep_finds_what_nobody_holds():
 
     found = runs.unclaimed(timezone.now(), 10_000)
 
-    assert {lost.pk, late.pk} <= set(found)
-    assert not {held.pk, fresh.pk} & set(found)
+    assert {lost, late} <= set(found)
+    assert not {held, fresh} & set(found)

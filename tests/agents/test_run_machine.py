@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from chatrouting.agents import runs
+from chatrouting.agents import admission, runs
 from chatrouting.agents.models import ACTIVE, Outcome, Run, RunStatus
 from chatrouting.conf import chat_settings
 from chatrouting.threads.models import ThreadMessage
@@ -109,8 +109,7 @@ class ThreadOfRuns(RuleBasedStateMachine):
         if ended is None:
             return
         self.ends[run.pk] = outcome
-        if ended.admitted is not None:
-            self.admitted.append(ended.admitted.pk)
+        self.admitted += [run.pk for run in ended.admitted]
 
     @invariant()
     def at_most_one_run_is_active(self):
@@ -144,7 +143,7 @@ class ThreadOfRuns(RuleBasedStateMachine):
     @invariant()
     def places_in_the_queue_are_one_after_another(self):
         waiting = [run for run in self.asked if self.rows()[run.pk].status == RunStatus.QUEUED]
-        assert [runs.queue_position(run) for run in waiting] == list(range(1, len(waiting) + 1))
+        assert [admission.position(run) for run in waiting] == list(range(1, len(waiting) + 1))
 
 
 ThreadOfRuns.TestCase.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)

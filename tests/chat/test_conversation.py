@@ -176,7 +176,8 @@ async def test_fifty_messages_at_once_are_fifty_runs():
     replies = await asyncio.gather(*(say(person, f"{n}") for person in people for n in range(10)))
 
     assert len({reply.run_id for reply in replies}) == 50
-    assert {reply.status for reply in replies} == {"running"}
+    running = [reply for reply in replies if reply.status == "running"]
+    assert len(running) == 5 * chat_settings().runs_per_user
 
 
 async def stop(person, run_id):

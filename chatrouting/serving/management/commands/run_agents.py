@@ -4,10 +4,12 @@ import asyncio
 import os
 import signal
 import threading
+from argparse import ArgumentTypeError
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from chatrouting.agents.worker import run_worker
+from chatrouting.agents.queue import QUEUES
+from chatrouting.agents.worker import Intake, run_worker
 from chatrouting.chat import broadcasting, outbox
 from chatrouting.console.pruning import keep_pruning
 from chatrouting.serving.parent import end_with_parent
@@ -15,6 +17,7 @@ from chatrouting.stream.availability import demand_valkey
 
 # The process ends after this long, whatever does not: its runs' leases run out, others take them.
 EXIT_SECONDS = 8.0
+MOST_RUNS = 10_000
 
 
 class Command(BaseCommand):
@@ -22,16 +25,39 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--concurrency", type=int, default=100, help="how many runs at a time (default 100)"
+            "--concurrency", type=_count, default=100, help="how many runs at a time (default 100)"
+        )
+        parser.add_argument(
+            "--queues",
+            type=_queues,
+            default=QUEUES,
+            help=f"which queues to take from, with commas: {', '.join(QUEUES)} (default: all)",
         )
 
-    def handle(self, *args: object, concurrency: int, **options: object) -> None:
+    def handle(
+        self, *args: object, concurrency: int, queues: tuple[str, ...], **options: object
+    ) -> None:
         demand_valkey()
         end_with_parent()
-        asyncio.run(_work(concurrency))
+        asyncio.run(_work(Intake(concurrency, queues)))
 
 
-async def _work(concurrency: int) -> None:
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_RUNS:
+        raise ArgumentTypeError(f"{text!r} is no number from 1 to {MOST_RUNS}")
+    return int(text)
+
+
+def _queues(text: str) -> tuple[str, ...]:
+    named = {part.strip() for part in text.split(",")} - {""}
+    unknown = sorted(named - set(QUEUES))
+    if unknown or not named:
+        there = ", ".join(QUEUES)
+        raise ArgumentTypeError(f"there is no queue {''.join(unknown[:1])!r}; there are {there}")
+    return tuple(name for name in QUEUES if name in named)
+
+
+async def _work(intake: Intake) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -43,4 +69,4 @@ async def _work(concurrency: int) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    await run_worker(concurrency, stopped, [outbox.sweep, broadcasting.keep_telling, keep_pruning])
+    await run_worker(intake, stopped, [outbox.sweep, broadcasting.keep_telling, keep_pruning])

@@ -1,0 +1,153 @@
+"""Who may begin: one run of a thread at a time, and only so many of a user's.
+
+A run that may not begin yet waits in the database as `queued`: behind the runs of its thread, in the
+order of their questions; and, once it is the first of its thread, in its user's line, by priority and
+then by age, while `runs_per_user` of that user's runs are running (one that waits for a decision is not
+counted). Every change of what a user's runs wait for is made in a transaction that then locks that
+user's row: whoever comes second sees what the first did, so no admission is missed and none is made
+twice. Locks are taken in one order: the thread, then users by id.
+"""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import TypeAlias
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from chatrouting.agents.models import ACTIVE, Run, RunStatus
+from chatrouting.conf import chat_settings
+from routing_core.errors import Busy
+
+UserId: TypeAlias = str | int
+
+LATE = timedelta(seconds=3)
+
+
+def place_for(user_id: str, thread_id: UUID) -> RunStatus:
+    """Whether a new run may begin, or has to wait. The caller holds the thread's row.
+
+    Raises `Busy` where the thread's queue, or its user's line, is full.
+    """
+    conf = chat_settings()
+    if Run.objects.filter(thread_id=thread_id).exclude(status=RunStatus.COMPLETED).exists():
+        if _queue(thread_id).count() >= conf.queue_per_thread:
+            raise Busy("The queue of this thread is full.", retry_after_ms=5_000)
+        return RunStatus.QUEUED
+    _lock([user_id])
+    if _running(user_id).count() < conf.runs_per_user:
+        return RunStatus.RUNNING
+    if _line(user_id).count() >= conf.queue_per_user:
+        raise Busy("Too many of your runs are waiting.", retry_after_ms=5_000)
+    return RunStatus.QUEUED
+
+
+def admit_after(run: Run) -> list[Run]:
+    """Let begin what a run that has just left off kept waiting: in its thread, and of its user.
+
+    Call it in the transaction of that change, which holds the thread's row.
+    """
+    first = _queue(run.thread_id).values_list("user_id", flat=True).first()
+    return _admit({run.user_id} if first is None else {run.user_id, first})
+
+
+@transaction.atomic
+def admit_missed(limit: int) -> list[Run]:
+    """Let begin what waits although it need not: after a change of the limit, or a crash elsewhere."""
+    of_user = Run.objects.filter(user=OuterRef("user"), status=RunStatus.RUNNING).order_by()
+    counted = of_user.values("user").annotate(count=Count("pk")).values("count")
+    running = Coalesce(Subquery(counted, output_field=IntegerField()), 0)
+    free = _ready(Run.objects.filter(created_at__lt=timezone.now() - LATE))
+    users = free.annotate(running=running).filter(running__lt=chat_settings().runs_per_user)
+    return _admit(set(users.order_by().values_list("user_id", flat=True).distinct()[:limit]))
+
+
+def position(run: Run) -> int:
+    """How many of what it waits for come first, and itself: 1 is next, 0 that it waits no more.
+
+    Of a run that is not the first of its thread's queue, that queue is meant; else its user's line, where
+    a run of the thread is not at work.
+    """
+    return dict(_places([run])).get(run.pk, 0)
+
+
+def moved_after(run: Run, admitted: Iterable[Run]) -> tuple[tuple[int, Run], ...]:
+    """Runs whose position is another since this one left off and those were admitted, each with its own."""
+    behind = list(_queue(run.thread_id).filter(question__position__gt=run.question.position))
+    lines = {each.user_id for each in admitted} | ({run.user_id} if _was_in_line(run) else set())
+    for thread_id in {each.thread_id for each in admitted} - {run.thread_id}:
+        behind += _queue(thread_id)
+    for user_id in lines:
+        behind += _line(user_id)
+    waiting = {each.pk: each for each in behind}
+    places = _places(waiting.values())
+    return tuple((place, waiting[run_id]) for run_id, place in places)
+
+
+def _was_in_line(run: Run) -> bool:
+    ahead = Run.objects.filter(
+        thread_id=run.thread_id, question__position__lt=run.question.position
+    )
+    return run.status == RunStatus.QUEUED and not ahead.exclude(status=RunStatus.COMPLETED).exists()
+
+
+def _places(waiting: Iterable[Run]) -> list[tuple[UUID, int]]:
+    lines: dict[object, list[UUID]] = {}
+
+    def line(key: object, found: QuerySet[Run]) -> list[UUID]:
+        if key not in lines:
+            lines[key] = list(found.values_list("pk", flat=True))
+        return lines[key]
+
+    places = []
+    for run in waiting:
+        own = line(("user", run.user_id), _line(run.user_id))
+        if run.pk not in own:
+            own = line(("thread", run.thread_id), _queue(run.thread_id))
+        if run.pk in own:
+            places.append((run.pk, own.index(run.pk) + 1))
+    return places
+
+
+def _admit(user_ids: Iterable[UserId]) -> list[Run]:
+    admitted: list[Run] = []
+    for user_id in _lock(user_ids):
+        free = chat_settings().runs_per_user - _running(user_id).count()
+        for run in _line(user_id).select_related("question")[: max(free, 0)]:
+            run.status, run.admitted_at = RunStatus.RUNNING, timezone.now()
+            waiting = Run.objects.filter(pk=run.pk, status=RunStatus.QUEUED)
+            if waiting.update(status=run.status, admitted_at=run.admitted_at):
+                admitted.append(run)
+    return admitted
+
+
+def _lock(user_ids: Iterable[UserId]) -> list[UserId]:
+    """Be alone with these users' admissions until the transaction ends. New rows may still name them."""
+    found = get_user_model().objects.filter(pk__in=list(user_ids)).order_by("pk")
+    return list(found.select_for_update(no_key=True).values_list("pk", flat=True))
+
+
+def _running(user_id: UserId) -> QuerySet[Run]:
+    return Run.objects.filter(user_id=user_id, status=RunStatus.RUNNING)
+
+
+def _queue(thread_id: UUID) -> QuerySet[Run]:
+    """What waits in a thread, in order."""
+    waiting = Run.objects.filter(thread_id=thread_id, status=RunStatus.QUEUED)
+    return waiting.order_by("question__position")
+
+
+def _line(user_id: UserId) -> QuerySet[Run]:
+    """What of a user's waits for the user's limit alone, in order."""
+    return _ready(Run.objects.filter(user_id=user_id)).order_by("priority", "created_at", "pk")
+
+
+def _ready(runs: QuerySet[Run]) -> QuerySet[Run]:
+    earlier = Q(status=RunStatus.QUEUED, question__position__lt=OuterRef("question__position"))
+    of_thread = Run.objects.filter(thread=OuterRef("thread"))
+    ahead = of_thread.filter(Q(status__in=ACTIVE) | earlier)
+    return runs.filter(~Exists(ahead), status=RunStatus.QUEUED)

@@ -1,0 +1,171 @@
+"""The way of a run to a worker: by priority, once, and to whom it is meant for."""
+
+import asyncio
+import gc
+import uuid
+from contextlib import asynccontextmanager
+
+import msgspec
+import pytest
+from django.core.management import CommandError, call_command
+
+from chatrouting.agents import queue as queueing
+from chatrouting.agents.models import Priority, Run
+from chatrouting.agents.queue import QUEUES, TASK, RunQueue, streaq_worker
+from chatrouting.conf import chat_settings
+from tests.agents.waiting import until
+
+# streaQ 7.2 leaves open what it passes jobs through when its worker is cancelled.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture
+async def queue(monkeypatch):
+    """A queue that no other worker takes from."""
+    own = msgspec.structs.replace(chat_settings(), queue=f"test-{uuid.uuid4().hex}")
+    monkeypatch.setattr(queueing, "chat_settings", lambda: own)
+    made = RunQueue()
+    yield made
+    await made.close()
+
+
+async def put(queue, *runs):
+    """Enqueue these and wait until they stand there."""
+    for run in runs:
+        queue.put(run)
+
+    async def there():
+        return await depth() >= len({(run.pk, run.fence) for run in runs})
+
+    await until(there)
+
+
+async def depth():
+    async with streaq_worker() as worker:
+        return await worker.queue_size()
+
+
+def a_run(priority=Priority.MESSAGE, fence=0):
+    return Run(priority=priority, fence=fence)
+
+
+@asynccontextmanager
+async def working(taken, go=None, **intake):
+    """A worker that notes what it takes, and stays with each run until `go` is set."""
+    worker = streaq_worker(**{"concurrency": 1, **intake})
+
+    @worker.task(name=TASK, max_tries=None, timeout=None, ttl=0, silent=True)
+    async def execute(run_id):
+        taken.append(run_id)
+        if go is not None:
+            await go.wait()
+
+    task = asyncio.create_task(worker.run_async())
+    yield
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.2)
+    gc.collect()  # here, where it may warn
+
+
+async def taken_by(queue, count, **intake):
+    taken = []
+
+    async def all_taken():
+        return len(taken) >= count
+
+    async with working(taken, **intake):
+        await until(all_taken)
+    return taken
+
+
+def ids(*runs):
+    return [str(run.pk) for run in runs]
+
+
+async def test_a_worker_takes_start_before_message_before_background(queue):
+    """Row 47: equal priority first in, first out."""
+    background, message, later, start = (
+        a_run(priority)
+        for priority in (Priority.BACKGROUND, Priority.MESSAGE, Priority.MESSAGE, Priority.START)
+    )
+    await put(queue, background, message, later, start)
+
+    assert await taken_by(queue, 4) == ids(start, message, later, background)
+
+
+async def test_a_busy_worker_holds_nothing_back_for_later(queue):
+    """Row 47: what came first in a low queue does not come before what came last in a high one."""
+    busy, background, start = a_run(), a_run(Priority.BACKGROUND), a_run(Priority.START)
+    taken, go = [], asyncio.Event()
+
+    async def took(count):
+        await until(lambda: _async(len(taken) >= count))
+
+    async with working(taken, go):
+        await put(queue, busy)
+        await took(1)
+        await put(queue, background)
+        await put(queue, start)
+        go.set()
+        await took(3)
+
+    assert taken == ids(busy, start, background)
+
+
+async def _async(value):
+    return value
+
+
+async def test_many_queues_that_fill_at_once_are_taken_by_priority(queue):
+    """Row 47: also by a worker that was waiting with many free places."""
+    runs = [a_run(priority) for priority in list(Priority) * 40]
+    taken, go = [], asyncio.Event()
+
+    async with working(taken, go, concurrency=10):
+        await put(queue, *runs)
+        go.set()
+        await until(lambda: _async(len(taken) >= len(runs)))
+
+    assert sorted(taken) == sorted(ids(*runs))
+
+
+async def test_a_run_that_is_enqueued_again_is_there_once_and_keeps_its_place(queue):
+    first, second = a_run(), a_run()
+    await put(queue, first, second)
+    await put(queue, first)
+
+    assert await depth() == 2
+    assert await taken_by(queue, 2) == ids(first, second)
+
+
+async def test_a_run_that_was_claimed_in_between_can_be_enqueued_again(queue):
+    run = a_run()
+    await put(queue, run)
+    run.fence = 1
+    queue.put(run)
+
+    assert await taken_by(queue, 2) == ids(run, run)
+
+
+async def test_a_worker_takes_from_the_queues_it_is_told(queue):
+    message, start = a_run(), a_run(Priority.START)
+    await put(queue, message, start)
+
+    assert await taken_by(queue, 1, queues=("start",)) == ids(start)
+    assert await depth() == 1
+    assert await taken_by(queue, 1, queues=QUEUES) == ids(message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--queues", "fast"], "there is no queue 'fast'; there are start, message, background"),
+        (["--queues", ","], "there are start, message, background"),
+        (["--concurrency", "0"], "'0' is no number from 1 to 10000"),
+        (["--concurrency", "many"], "'many' is no number from 1 to 10000"),
+    ],
+)
+def test_wrong_arguments_are_refused_with_what_is_allowed(arguments, said):
+    with pytest.raises(CommandError, match=said):
+        call_command("run_agents", *arguments)
