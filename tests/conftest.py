@@ -3,7 +3,8 @@
 The processes that integration tests start use the same two, so every test makes its own people and
 never cleans up. `DATABASE_URL` and `REDIS_URL` from outside are honoured, other settings are not.
 
-`TEST_SERVER` says what serves (`daphne`, `uvicorn`), `TEST_WEBS` how many web processes most tests share.
+`TEST_SERVER` says what serves (`daphne`, `uvicorn`), `TEST_WEBS` how many web processes most tests share,
+`TEST_LONG=1` asks for the full size of what is tried in a smaller one else.
 """
 
 import os
@@ -49,7 +50,7 @@ from chatrouting.testing.system import Running, System, Web, in_turn  # noqa: E4
 # Folders in the order they run: what fails fast comes first.
 ORDER = ("routing_core", "test_", "benchmarks", "stream", "threads", "agents", "chat",
          "connections", "console", "serving", "integration", "faults", "browser")  # fmt: skip
-PURE = ("routing_core", "benchmarks", "test_architecture.py", "test_budgets.py")
+PURE = ("routing_core", "benchmarks", "faults", "test_architecture.py", "test_budgets.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
-from weakref import WeakKeyDictionary
 
 import msgspec
 from anyio import CancelScope
@@ -23,6 +22,7 @@ from streaq.types import Entries
 
 from chatrouting.agents.models import Priority, Run
 from chatrouting.conf import chat_settings
+from chatrouting.stream.loops import PerLoop
 
 logger = logging.getLogger(__name__)
 
@@ -141,12 +141,12 @@ class RunQueue:
         return jobs
 
 
-_queues: WeakKeyDictionary[asyncio.AbstractEventLoop, RunQueue] = WeakKeyDictionary()
+_queues = PerLoop(RunQueue)
 
 
 def run_queue() -> RunQueue:
     """The queue of this event loop."""
-    return _queues.setdefault(asyncio.get_running_loop(), RunQueue())
+    return _queues.here
 
 
 def enqueue(run: Run) -> None:

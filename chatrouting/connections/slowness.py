@@ -5,7 +5,8 @@ import logging
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
-from weakref import WeakKeyDictionary
+
+from chatrouting.stream.loops import PerLoop
 
 logger = logging.getLogger(__name__)
 
@@ -77,9 +78,9 @@ class SlowSockets:
                     socket.too_slow()
 
 
-_slow: WeakKeyDictionary[asyncio.AbstractEventLoop, SlowSockets] = WeakKeyDictionary()
+_slow = PerLoop(SlowSockets)
 
 
 def slow_sockets() -> SlowSockets:
     """Those of this event loop."""
-    return _slow.setdefault(asyncio.get_running_loop(), SlowSockets())
+    return _slow.here

@@ -7,7 +7,8 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from weakref import WeakKeyDictionary
+
+from chatrouting.stream.loops import PerLoop
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +21,7 @@ class JoiningWriter(ABC):
     def __init__(self) -> None:
         self.held: Callable[[int], None] = _nobody
         self._unsent: list[bytes] = []
-        self._turn = _turn()
+        self._turn = _turns.here
 
     def write(self, frame: bytes) -> None:
         """As `DirectWriter`'s."""
@@ -53,8 +54,8 @@ class JoiningWriter(ABC):
 class _Turn:
     """The writers of one event loop that hold something back until the end of this turn."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._call_soon = loop.call_soon
+    def __init__(self) -> None:
+        self._call_soon = asyncio.get_running_loop().call_soon
         self._writers: list[JoiningWriter] = []
 
     def end_with(self, writer: JoiningWriter) -> None:
@@ -74,14 +75,7 @@ class _Turn:
                 writer.abort()
 
 
-_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, _Turn] = WeakKeyDictionary()
-
-
-def _turn() -> _Turn:
-    loop = asyncio.get_running_loop()
-    if loop not in _turns:
-        _turns[loop] = _Turn(loop)
-    return _turns[loop]
+_turns = PerLoop(_Turn)
 
 
 def _nobody(written: int) -> None:

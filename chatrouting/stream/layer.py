@@ -4,16 +4,15 @@ It keeps the contract of channels-redis's pub/sub layer and adds `attach`: messa
 as they come, decoded once for all who are attached, without a queue or a task between.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any, ClassVar
-from weakref import WeakKeyDictionary
 
 import redis
 from channels.layers import BaseChannelLayer
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from chatrouting.stream.loops import PerLoop
 from chatrouting.stream.mailboxes import Addresses, Hook, Mailboxes, Take, encode
 from chatrouting.stream.valkey import valkey
 
@@ -48,8 +47,8 @@ class ValkeyChannelLayer(BaseChannelLayer):
         self.url, self.prefix = hosts[0], prefix
         self.on_disconnect, self.on_reconnect = _hook(on_disconnect), _hook(on_reconnect)
         self._sync: redis.Redis | None = None
-        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, Mailboxes] = WeakKeyDictionary()
         self._addresses = Addresses(prefix)
+        self._loops = PerLoop(self._mailboxes)
 
     async def send(self, channel: str, message: Any) -> None:
         """Send to a channel, of whatever process. Raises redis-py's errors where Valkey is away."""
@@ -93,7 +92,7 @@ class ValkeyChannelLayer(BaseChannelLayer):
 
     async def flush(self) -> None:
         """Forget every channel and group of this loop and close its connections."""
-        here = self._loops.pop(asyncio.get_running_loop(), None)
+        here = self._loops.pop()
         if here is not None:
             await here.close()
 
@@ -115,16 +114,16 @@ class ValkeyChannelLayer(BaseChannelLayer):
     @property
     def here(self) -> Mailboxes:
         """This event loop's part of the layer."""
-        loop = asyncio.get_running_loop()
-        if loop not in self._loops:
-            self._loops[loop] = Mailboxes(
-                self.url,
-                self._addresses,
-                self.capacity,
-                lost=self.on_disconnect,
-                renewed=self.on_reconnect,
-            )
-        return self._loops[loop]
+        return self._loops.here
+
+    def _mailboxes(self) -> Mailboxes:
+        return Mailboxes(
+            self.url,
+            self._addresses,
+            self.capacity,
+            lost=self.on_disconnect,
+            renewed=self.on_reconnect,
+        )
 
 
 def _hook(given: Hook | str | None) -> Hook:

@@ -5,7 +5,6 @@ import functools
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
-from weakref import WeakKeyDictionary
 
 from redis.exceptions import RedisError
 
@@ -26,6 +25,7 @@ from chatrouting.stream.doorbell import (
 from chatrouting.stream.frames import Frame
 from chatrouting.stream.layer import ValkeyChannelLayer
 from chatrouting.stream.log import Record, Top
+from chatrouting.stream.loops import PerLoop
 from chatrouting.stream.publishing import event_log
 from routing_core.envelope import event_frame
 
@@ -135,7 +135,11 @@ class _Listening:
         """For a layer that nothing can be attached to."""
         layer = channel_layer()
         while True:
-            self.take(await layer.receive(self.channel))
+            message = await layer.receive(self.channel)
+            try:
+                self.take(message)
+            except Exception:  # an edge: what others send here must not end the pump
+                logger.exception("a message on %s was not taken", self.channel)
 
 
 _HEARD: Mapping[Any, Callable[[_Listening, Any], None]] = {
@@ -221,12 +225,9 @@ def _tell_top(top: Top, ear: Ear) -> None:
     ear.hear_top(top)
 
 
-_listeners: WeakKeyDictionary[asyncio.AbstractEventLoop, Listeners] = WeakKeyDictionary()
+_listeners = PerLoop(Listeners)
 
 
 def listeners() -> Listeners:
     """Those of this event loop."""
-    loop = asyncio.get_running_loop()
-    if loop not in _listeners:
-        _listeners[loop] = Listeners()
-    return _listeners[loop]
+    return _listeners.here

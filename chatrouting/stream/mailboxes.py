@@ -85,13 +85,14 @@ class Mailboxes:
 
     async def receive(self, channel: str) -> Any:
         """As the layer's."""
-        if channel not in self._mailboxes:
-            await self._adopt(channel)
         try:
-            return decode(await self._mailboxes[channel].queue.get())
-        except (asyncio.CancelledError, GeneratorExit):
+            if channel not in self._mailboxes:
+                await self._adopt(channel)
+            data = await self._mailboxes[channel].queue.get()
+        except BaseException:  # cancelled, or not subscribed: nobody receives here now
             self.release(channel)
             raise
+        return decode(data)
 
     async def group_add(self, group: str, channel: str) -> None:
         """As the layer's."""

@@ -109,25 +109,34 @@ class Subscriber:
             self._keeper = asyncio.create_task(self._keep_connected(), name="valkey subscriber")
 
     async def _keep_connected(self) -> None:
-        """Hold a connection, for ever; a lost one is replaced after a growing, random pause."""
+        """Hold a connection, for ever; a lost one is replaced after a random pause.
+
+        The pause grows for as long as connections bring nothing.
+        """
         first, pause = True, BACKOFF_SECONDS[0]
         while True:
+            before = self._pushes
             try:
                 self._wire = await connect(self._url, self._take)
             except RedisError as error:
                 logger.warning("the subscriber cannot connect: %s", error)
-                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - reason: only spreads load
-                pause = min(pause * 2, BACKOFF_SECONDS[1])
-                continue
-            try:
-                await self._listen(self._wire, first)
-            finally:
-                self._wire.close()
-                self._wire = None
-                self._confirmed.clear()
-            first, pause = False, BACKOFF_SECONDS[0]
-            logger.warning("the subscriber lost its connection; it subscribes again")
-            self._lost()
+            else:
+                await self._listen_until_lost(self._wire, first)
+                first = False
+            if self._pushes != before:
+                pause = BACKOFF_SECONDS[0]
+            await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - reason: only spreads load
+            pause = min(pause * 2, BACKOFF_SECONDS[1])
+
+    async def _listen_until_lost(self, wire: Wire, first: bool) -> None:
+        try:
+            await self._listen(wire, first)
+        finally:
+            wire.close()
+            self._wire = None
+            self._confirmed.clear()
+        logger.warning("the subscriber lost its connection; it subscribes again")
+        self._lost()
 
     async def _listen(self, wire: Wire, first: bool) -> None:
         """Subscribe to everything wanted, and watch the connection until it is lost."""
@@ -159,7 +168,10 @@ class Subscriber:
         await asyncio.wait({wire.lost}, timeout=ECHO_SECONDS)
         return self._pushes != before and not wire.lost.done()
 
-    def _take(self, push: list[Any]) -> None:
+    def _take(self, push: Any) -> None:
+        if isinstance(push, RedisError):  # its subscription is never confirmed
+            logger.error("Valkey refused to subscribe: %s", push)
+            return
         self._pushes += 1
         kind, channel, data = push
         if kind == b"message":

@@ -5,12 +5,12 @@ It never sends a command twice: who appends knows what may be repeated.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Any, TypeAlias
-from weakref import WeakKeyDictionary
+from typing import Any
 
 from django.conf import settings
 from redis.exceptions import RedisError
 
+from chatrouting.stream.loops import PerLoop
 from chatrouting.stream.wire import Argument, Wire, answers, connect
 
 
@@ -87,13 +87,12 @@ async def end_with_loop(close: Callable[[], Awaitable[None]]) -> AsyncGenerator[
     return kept
 
 
-Clients: TypeAlias = WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Valkey]]
-_clients: Clients = WeakKeyDictionary()
+_clients: PerLoop[dict[str, Valkey]] = PerLoop(dict)
 
 
 def valkey(url: str = "") -> Valkey:
     """This event loop's connection to a Valkey: the one of the settings, where no other is named."""
-    here = _clients.setdefault(asyncio.get_running_loop(), {})
+    here = _clients.here
     url = url or settings.REDIS_URL
     if url not in here:
         here[url] = Valkey(url)
@@ -102,5 +101,5 @@ def valkey(url: str = "") -> Valkey:
 
 async def close_valkey() -> None:
     """Close this loop's connections."""
-    for client in _clients.pop(asyncio.get_running_loop(), {}).values():
+    for client in (_clients.pop() or {}).values():
         await client.close()

@@ -34,7 +34,7 @@ def _error(text: str) -> RedisError:
 class Wire(asyncio.Protocol):
     """An open connection. `lost` is done once it ended; then every command still waiting has failed."""
 
-    def __init__(self, on_push: Callable[[list[Any]], None] | None = None) -> None:
+    def __init__(self, on_push: Callable[[Any], None] | None = None) -> None:
         self._on_push = on_push
         self._reader = hiredis.Reader(replyError=_error)
         self._unsent: list[bytes] = []
@@ -127,7 +127,7 @@ async def answers(wire: Wire, commands: Sequence[Sequence[Argument]]) -> list[An
     return found
 
 
-async def connect(url: str, on_push: Callable[[list[Any]], None] | None = None) -> Wire:
+async def connect(url: str, on_push: Callable[[Any], None] | None = None) -> Wire:
     """Open a connection to a `redis://`, `rediss://` or `unix://` address, and sign in.
 
     Raises redis-py's `ConnectionError` and `TimeoutError`.
@@ -148,7 +148,7 @@ async def connect(url: str, on_push: Callable[[list[Any]], None] | None = None) 
     return wire
 
 
-async def _open(place: dict[str, Any], on_push: Callable[[list[Any]], None] | None) -> Wire:
+async def _open(place: dict[str, Any], on_push: Callable[[Any], None] | None) -> Wire:
     loop = asyncio.get_running_loop()
     if "path" in place:
         _, wire = await loop.create_unix_connection(lambda: Wire(on_push), place["path"])
@@ -161,9 +161,15 @@ async def _open(place: dict[str, Any], on_push: Callable[[list[Any]], None] | No
 
 
 def _tls(place: dict[str, Any]) -> ssl.SSLContext | None:
+    """As the address asks for it: `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_cert_reqs=none`."""
     if "connection_class" not in place or "ssl" not in place["connection_class"].__name__.lower():
         return None
-    return ssl.create_default_context(cafile=place.get("ssl_ca_certs"))
+    context = ssl.create_default_context(cafile=place.get("ssl_ca_certs"))
+    if place.get("ssl_certfile"):
+        context.load_cert_chain(place["ssl_certfile"], place.get("ssl_keyfile"))
+    if place.get("ssl_cert_reqs") == "none":
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 async def _greet(wire: Wire, place: dict[str, Any]) -> None:
@@ -178,7 +184,8 @@ async def _greet(wire: Wire, place: dict[str, Any]) -> None:
     for answer in (*refusals, info):
         if isinstance(answer, RedisError):
             raise NotConnected(f"Valkey refused the connection: {answer}") from answer
-    wire.server_id = info.partition(b"run_id:")[2].partition(b"\r")[0].decode()
+    told = info if isinstance(info, bytes) else b""
+    wire.server_id = told.partition(b"run_id:")[2].partition(b"\r")[0].decode("ascii", "replace")
     if not wire.server_id:
         raise NotConnected(
             "Valkey does not tell its run_id: the user of REDIS_URL must be allowed INFO"
