@@ -18,6 +18,7 @@ Count = Annotated[int, Meta(ge=1, le=1_000_000_000)]
 Seconds = Annotated[float, Meta(gt=0, le=10 * 365 * 86400)]
 
 PREFIX = "CHATROUTING_"
+LISTS = ("agents", "disabled_types", "middleware", "model_tools", "observers", "tools")
 
 
 class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,8 +52,14 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     broadcast_seconds: Count = 90 * 86400
     prune_seconds: Seconds = 3600
 
-    # How runs behave.
+    # What messages are served by: the table, and by dotted paths what else stands around every handler,
+    # within the project's own, and who else is told of every message. `disabled_types` are refused.
     router: str = "chatrouting.routing.router"
+    middleware: tuple[str, ...] = ()
+    observers: tuple[str, ...] = ()
+    disabled_types: tuple[str, ...] = ()
+
+    # How runs behave.
     agents: tuple[str, ...] = ("chatrouting.agents.demo.DemoAgent",)
     tools: tuple[str, ...] = (
         "chatrouting.agents.demo_tools.calculator",
@@ -134,7 +141,7 @@ def from_sources(declared: Mapping[str, Any], environment: Mapping[str, str]) ->
 
 def _listed(value: Any, name: str) -> Any:
     """An environment variable holds a list as words with commas between them."""
-    if name in ("agents", "tools", "model_tools") and isinstance(value, str):
+    if name in LISTS and isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
 

@@ -1,6 +1,6 @@
 """What this process counts, for `/metrics`. Importable from every room."""
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 connections_opened = Counter("chatrouting_connections_opened", "Sockets that were welcomed.")
 connections_closed = Counter(
@@ -14,10 +14,30 @@ sign_ins_refused = Counter(
     "chatrouting_sign_ins_refused", "Sign-ins refused because too many had failed before."
 )
 messages_routed = Counter(
-    "chatrouting_messages_routed", "Messages that a handler answered, by type.", ["type"]
+    "chatrouting_messages_routed", "Messages whose reply was sent, by type.", ["type"]
 )
 messages_refused = Counter(
     "chatrouting_messages_refused", "Messages that were answered by an error, by code.", ["code"]
+)
+messages_unhandled = Counter(
+    "chatrouting_messages_unhandled", "Messages of a type that no route serves."
+)
+messages_failed = Counter(
+    "chatrouting_messages_failed",
+    "Messages whose handler failed or took too long, by type.",
+    ["type"],
+)
+messages_unsent = Counter(
+    "chatrouting_messages_unsent", "Messages whose answer could not be sent, by type.", ["type"]
+)
+messages_forged = Counter(
+    "chatrouting_messages_forged", "Messages that were refused and tried to name a user."
+)
+message_seconds = Histogram(
+    "chatrouting_message_seconds",
+    "From when a message's turn came until its answer was sent, by type.",
+    ["type"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 frames_unsent = Counter(
     "chatrouting_frames_unsent", "Frames for sockets that were closed or did not take them."

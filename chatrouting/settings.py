@@ -230,9 +230,7 @@ AGENT_MODEL = os.environ.get("AGENT_MODEL", "").strip()
 OPENAI_BASE_URL = os.environ.get("OPENAI_BASE_URL", "").strip()
 OPENAI_API_KEY = os.environ.get("OPENAI_API_KEY", "").strip()
 
-CHATROUTING: dict[str, object] = {
-    "ROUTER": os.environ.get("CHATROUTING_ROUTER") or "chatrouting.routing.router"
-}
+CHATROUTING: dict[str, object] = {"ROUTER": "chatrouting.routing.router"}
 if AGENT_MODEL:
     CHATROUTING |= {
         "MODEL": AGENT_MODEL,

@@ -29,7 +29,7 @@ PROJECT = "chatrouting"
 
 LANGUAGE_MODEL_LIBRARIES = {"pydantic_ai", "openai", "anthropic", "litellm"}
 PROVIDERS = "chatrouting.agents.providers"
-SKIN = ("routing_core.apps", "routing_core.checks", "routing_core.management")
+SKIN = tuple(f"routing_core.{name}" for name in ("apps", "checks", "live", "management"))
 KNOWS_THE_WORLD = {"asyncio", "logging", "socket", "ssl", "sqlite3", "subprocess", "threading"}
 BROAD = {"Exception", "BaseException"}
 

@@ -21,7 +21,7 @@ def handler_room() -> Room:
 
 async def admit(
     dispatcher: Dispatcher[Context], ctx: Context, incoming: Incoming[Context]
-) -> Answer | None:
+) -> Answer:
     """Serve the message, or say when to come again. What is answered at once is neither counted nor refused."""
     if incoming.immediate:
         return await dispatcher.serve(ctx, incoming)

@@ -12,7 +12,6 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from chatrouting import counters
 from chatrouting.chat.context import Context
 from chatrouting.conf import chat_settings
 from chatrouting.connections.admission import admit
@@ -220,21 +219,16 @@ class ChatConsumer(AsyncWebsocketConsumer):
         self.context = Context(found.person, str(self.row.pk), found.digest, found.priority)
 
     async def _answer(self, incoming: Incoming[Context]) -> None:
-        answer = await admit(self.dispatcher, self.context, incoming)
-        if answer is not None:
-            self._say(answer)
+        self._say(await admit(self.dispatcher, self.context, incoming))
 
     def _say(self, answer: Answer) -> None:
-        if answer.error is None:
-            counters.messages_routed.labels(answer.type).inc()
-        else:
-            counters.messages_refused.labels(answer.error).inc()
-        self._show(answer.frame)
+        sent = answer.frame is not None and self._show(answer.frame)
+        self.dispatcher.conclude(answer, sent=sent)
         if answer.protocol_error and not self.errors.spend(_now()):
             self.end(CloseCode.TOO_MANY_ERRORS)
 
-    def _show(self, text: str) -> None:
-        self.socket.send(Frame(text.encode()))
+    def _show(self, text: str) -> bool:
+        return self.socket.send(Frame(text.encode()))
 
     def _undelivered(self, error: Exception) -> None:
         """The socket's way to its stream has ended."""
@@ -279,7 +273,8 @@ class ChatConsumer(AsyncWebsocketConsumer):
         await self._let_go(live_connections().remove(self))
         await self._let_go(listeners().leave(self.context.user.id, self))
         await self._let_go(self.delivery.close())
-        await self.inbox.close(CLEAN_UP_SECONDS)
+        for incoming in await self.inbox.close(CLEAN_UP_SECONDS):
+            self.dispatcher.abandon(incoming)
 
     async def _let_go(self, work: Awaitable[Any]) -> None:
         try:

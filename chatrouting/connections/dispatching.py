@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from typing import Any
+import time
 
 from django.db import InterfaceError, OperationalError
 from django.utils.module_loading import import_string
@@ -11,12 +11,14 @@ from redis.exceptions import RedisError
 
 from chatrouting.chat.context import Context
 from chatrouting.conf import chat_settings
-from routing_core.dispatch import Dispatcher
+from chatrouting.connections.counting import count
+from routing_core.dispatch import Dispatcher, Surroundings
 from routing_core.envelope import Envelope
 from routing_core.errors import HandlerTimeout, Overloaded, RoutingError
+from routing_core.live import live_router
 from routing_core.messages import Message
-from routing_core.middleware import Next
-from routing_core.router import Router
+from routing_core.middleware import Middleware, Next
+from routing_core.observing import Observer
 
 logger = logging.getLogger(__name__)
 
@@ -53,14 +55,18 @@ def report(error: Exception, trace_id: str, envelope: Envelope | None) -> None:
         logger.info("trace %s: message %r refused as %s: %r", trace_id, kind, error.code, text)
 
 
+# What stands around every handler, the first one outermost, and who is told of every message.
+MIDDLEWARE: tuple[Middleware[Context], ...] = (limit_time, explain_outage)
+OBSERVERS: tuple[Observer, ...] = (count,)
+
+
 def chat_dispatcher() -> Dispatcher[Context]:
-    """The dispatcher of the router that the settings name."""
+    """The dispatcher of the table that the settings name, with the middleware and observers they add."""
     conf = chat_settings()
-    router: Router[Any] = import_string(conf.router)
     return Dispatcher(
-        router,
+        live_router().current,
+        Surroundings(lambda: secrets.token_hex(8), time.perf_counter, report),
         frame_bytes=conf.frame_bytes,
-        new_trace_id=lambda: secrets.token_hex(8),
-        report=report,
-        middleware=(limit_time, explain_outage),
+        middleware=(*MIDDLEWARE, *map(import_string, conf.middleware)),
+        observers=(*OBSERVERS, *map(import_string, conf.observers)),
     )

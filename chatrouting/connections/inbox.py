@@ -29,12 +29,14 @@ class Inbox(Generic[T]):
             self._server = asyncio.create_task(self._serve_all(), name="inbox")
         return True
 
-    async def close(self, seconds: float) -> None:
-        """Let what was taken be done, for so long at most; then give up on the rest."""
+    async def close(self, seconds: float) -> list[T]:
+        """Let what was taken be done, for so long at most; then give up on the rest, and return it."""
         if self._server is not None:
             await asyncio.wait({self._server}, timeout=seconds)
             self._server.cancel()
             await asyncio.gather(self._server, return_exceptions=True)
+        left, self._waiting = self._waiting, []
+        return left
 
     async def _serve_all(self) -> None:
         while self._waiting:

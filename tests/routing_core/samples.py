@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from routing_core.dispatch import Dispatcher, Request
+from routing_core.dispatch import Dispatcher, Request, Surroundings
 from routing_core.messages import Id, Message
 from routing_core.router import Route, Router
 
@@ -86,15 +86,19 @@ class Reports(list):
         self.append((error, trace_id, envelope))
 
 
-def dispatcher(*routes, report=None, middleware=(), server_types=("noted",)):
-    """A dispatcher of these routes whose trace ids are trace1, trace2, …"""
-    numbers = itertools.count(1)
+def dispatcher(*routes, report=None, server_types=("noted",), current=None, **options):
+    """A dispatcher of these routes whose trace ids are trace1, trace2, …, and whose clock is a count."""
+    numbers, ticks = itertools.count(1), itertools.count()
+    table = Router(routes or ROUTES, server_types=server_types)
     return Dispatcher(
-        Router(routes or ROUTES, server_types=server_types),
+        current or (lambda: table),
+        Surroundings(
+            new_trace_id=lambda: f"trace{next(numbers)}",
+            clock=lambda: next(ticks),
+            report=report if report is not None else Reports(),
+        ),
         frame_bytes=FRAME_BYTES,
-        new_trace_id=lambda: f"trace{next(numbers)}",
-        report=report if report is not None else Reports(),
-        middleware=middleware,
+        **options,
     )
 
 

@@ -7,7 +7,8 @@ import pytest
 from django.core.management import call_command
 from django.test import override_settings
 
-from routing_core.checks import check_messages, check_router, configured_router
+from routing_core.checks import check_messages, check_router
+from routing_core.live import live_router
 from routing_core.messages import Message
 from routing_core.router import Route, Router
 from tests.routing_core.samples import Beat, Note, noted
@@ -42,7 +43,7 @@ def found(check):
 
 def test_the_router_is_found_by_its_path():
     with routed_by("usable"):
-        assert configured_router() is usable
+        assert live_router().current() is usable
 
 
 def test_a_usable_router_passes():

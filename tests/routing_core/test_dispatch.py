@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from routing_core.dispatch import Answer, Request
+from routing_core.dispatch import Request
 from routing_core.envelope import Envelope
 from routing_core.errors import (
     Busy,
@@ -14,7 +14,7 @@ from routing_core.errors import (
     RateLimited,
     RoutingError,
 )
-from routing_core.router import Route
+from routing_core.router import Route, Router
 from tests.routing_core.samples import (
     FRAME,
     FRAME_BYTES,
@@ -47,13 +47,12 @@ async def test_what_a_handler_returns_is_the_reply():
 
     answer = await handled(handler)
 
-    assert answer == Answer(
-        '{"type":"noted","id":"m1","payload":{"content":"hello"}}', "note", None, False
-    )
+    assert answer.frame == '{"type":"noted","id":"m1","payload":{"content":"hello"}}'
+    assert (answer.error, answer.protocol_error) == (None, False)
 
 
 async def test_a_handler_that_returns_none_is_not_answered():
-    assert await handled(returning(None)) is None
+    assert (await handled(returning(None))).frame is None
 
 
 async def test_a_message_without_id_is_answered_with_none():
@@ -65,7 +64,7 @@ async def test_a_message_without_id_is_answered_with_none():
 async def test_an_alias_counts_as_its_message():
     answer = await dispatcher().handle(Context(), '{"type":"memo","payload":{"content":"a"}}')
 
-    assert answer.type == "note"
+    assert answer.incoming.route.message is Note
 
 
 async def test_the_handler_is_told_what_it_answers():
@@ -76,7 +75,8 @@ async def test_the_handler_is_told_what_it_answers():
 
     await handled(handler, '{"type":"memo","id":"m1","payload":{"content":"a"}}')
 
-    assert seen == [Context("ann", Request("note", "m1", b'{"content":"a"}', "trace1"))]
+    request = Request("note", "m1", b'{"content":"a"}', "trace1", Route(Note, handler).name)
+    assert seen == [Context("ann", request)]
 
 
 async def test_middleware_stands_before_the_handler():
@@ -103,19 +103,17 @@ async def test_a_refusal_reaches_the_sender_as_it_was_meant():
             "retry_after_ms": 500,
         },
     }
-    assert (answer.type, answer.error, answer.protocol_error) == (
-        "note", ErrorCode.RATE_LIMITED, False
-    )  # fmt: skip
+    assert (answer.error.code, answer.protocol_error) == (ErrorCode.RATE_LIMITED, False)
 
 
 async def test_any_other_error_is_told_without_its_text():
     answer = await handled(raising(ValueError("secret")))
 
     assert read(answer) == INTERNAL
-    assert (answer.error, answer.protocol_error) == (ErrorCode.INTERNAL, False)
+    assert (answer.error.code, answer.protocol_error) == (ErrorCode.INTERNAL, False)
 
 
-@pytest.mark.parametrize("value", [{}, "noted", 7, Noted, Answer("", None)])
+@pytest.mark.parametrize("value", [{}, "noted", 7, Noted, object()])
 async def test_a_handler_that_returns_no_message_is_a_fault_of_the_server(value):
     reports = Reports()
 
@@ -255,3 +253,28 @@ async def test_a_condition_that_fails_is_a_fault_of_the_server():
     route = Route(Note, noted, condition=lambda ctx: ctx.nothing)
 
     assert read(await dispatcher(route).handle(Context(), FRAME)) == INTERNAL
+
+
+async def test_the_table_of_the_moment_serves_and_a_message_at_work_keeps_its_handler():
+    """Row 31: the next message sees the change."""
+    tables = [Router([Route(Note, returning(Noted(content="old")))])]
+    served = dispatcher(current=lambda: tables[-1])
+    held = served.read(Context(), FRAME)
+    tables.append(tables[0].with_route(Route(Note, returning(Noted(content="new")), priority=1)))
+
+    fresh = await served.handle(Context(), FRAME)
+    assert read(fresh)["payload"]["content"] == "new"
+    assert read(await served.serve(Context(), held))["payload"]["content"] == "old"
+
+
+async def test_middleware_is_put_around_a_route_once_a_table():
+    served = dispatcher(middleware=[passing])
+
+    calls = [served.read(Context(), frame).call for frame in (FRAME, FRAME, '{"type":"beat"}')]
+
+    assert calls[0] is calls[1]
+    assert calls[0] is not calls[2]
+
+
+async def passing(ctx, message, call_next):
+    return await call_next(ctx, message)

@@ -48,7 +48,7 @@ async def test_a_message_that_was_read_can_be_refused():
     answer = served.refuse(served.read(Context(), FRAME), error)
 
     assert read(answer)["payload"]["message"] == "Later."
-    assert (answer.type, answer.error) == ("note", ErrorCode.BUSY)
+    assert answer.error.code == ErrorCode.BUSY
     assert reports == [(error, "trace1", Envelope("note", "m1", b'{"content":"hello"}'))]
 
 

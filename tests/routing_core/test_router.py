@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import pytest
 
-from routing_core.errors import TypeNotAllowed, UnknownType
+from routing_core.errors import PermissionDenied, TypeNotAllowed, UnknownType
 from routing_core.messages import Message
 from routing_core.router import Route, Router
 from tests.routing_core.samples import Beat, Note, Noted, noted
@@ -101,3 +101,37 @@ def test_the_table_cannot_be_changed_from_outside():
     router.types.clear()
 
     assert router.resolve("note", "ctx")
+
+
+def test_a_table_with_a_route_more_leaves_the_first_as_it_was():
+    first = Router([Route(Note, noted)])
+    second = first.with_route(Route(Beat, noted))
+
+    assert len(first.routes) == 1
+    assert second.resolve("beat", "ctx")
+
+
+def test_a_table_without_a_route_keeps_its_equals():
+    route = Route(Note, noted)
+
+    assert Router([route, Route(Note, noted)]).without(route).routes == (route,)
+
+
+def test_a_type_that_is_switched_off_is_refused_under_all_its_names():
+    """Row 39: a documented type is never silently taken, nor called unknown."""
+    router = Router([Route(Note, noted), Route(Beat, noted)]).with_switched_off(["note"])
+
+    assert refused(router, "note", PermissionDenied).received_type == "note"
+    assert refused(router, "memo", PermissionDenied).received_type == "memo"
+    assert router.resolve("beat", "ctx")
+
+
+def test_a_type_stays_switched_off_in_the_tables_made_of_it():
+    router = Router([Route(Note, noted)]).with_switched_off(["note"])
+
+    assert refused(router.with_route(Route(Note, noted, priority=9)), "note", PermissionDenied)
+
+
+def test_only_a_type_of_the_table_can_be_switched_off():
+    with pytest.raises(ValueError, match="'nothing' cannot be switched off: the types are note"):
+        Router([Route(Note, noted)]).with_switched_off(["nothing"])

@@ -2,7 +2,7 @@
 
 from django.core.management.base import BaseCommand
 
-from routing_core.checks import configured_router
+from routing_core.live import live_router
 
 
 class Command(BaseCommand):
@@ -11,7 +11,7 @@ class Command(BaseCommand):
     def handle(self, *args: object, **options: object) -> None:
         rows = [
             (name, str(route.priority), route.message.__name__, route.name)
-            for name, routes in sorted(configured_router().types.items())
+            for name, routes in sorted(live_router().current().types.items())
             for route in routes
         ]
         rows.insert(0, ("type", "priority", "message", "handler"))
