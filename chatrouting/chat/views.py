@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+import msgspec
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import (
@@ -11,7 +12,7 @@ from django.contrib.auth.views import (
     PasswordChangeView,
 )
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse_lazy
 from django.utils.cache import patch_cache_control
@@ -19,9 +20,14 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from chatrouting.agents.catalogue import agent_names
 from chatrouting.chat.rendering import VERSION, markdown_html
 from chatrouting.chat.sign_in import LimitedSignIn, with_status
+from chatrouting.conf import chat_settings
+from chatrouting.threads.membership import SHARE, members_of
 from chatrouting.threads.models import ThreadMessage
+from chatrouting.threads.rules import thread_of
+from routing_core.errors import NotFound
 
 
 @require_safe
@@ -29,7 +35,8 @@ from chatrouting.threads.models import ThreadMessage
 @login_required
 def page(request: HttpRequest) -> HttpResponse:
     """The whole chat; the rest comes through the socket."""
-    return render(request, "chat/page.html")
+    known = {"agents": sorted(agent_names()), "default_agent": chat_settings().default_agent}
+    return render(request, "chat/page.html", known)
 
 
 class SignIn(LoginView):
@@ -75,6 +82,25 @@ def message_html(request: HttpRequest, message_id: uuid.UUID) -> HttpResponse:
     if message is None:
         raise Http404
     return _fragment(request, message)
+
+
+@require_safe
+@never_cache
+def people(request: HttpRequest, thread_id: uuid.UUID) -> JsonResponse:
+    """Who is in a thread, and whether the person may let others in.
+
+    Raises `PermissionDenied` without a session, `Http404` where the person is no member.
+    """
+    if not request.user.is_authenticated:
+        raise PermissionDenied
+    user_id = str(request.user.pk)
+    try:
+        thread = thread_of(user_id, thread_id)
+    except NotFound:
+        raise Http404 from None
+    members = msgspec.to_builtins(members_of(thread_id))
+    may_share = str(thread.owner_id) == user_id and request.user.has_perm(SHARE)
+    return JsonResponse({"members": members, "may_share": may_share})
 
 
 def _fragment(request: HttpRequest, message: ThreadMessage) -> HttpResponse:

@@ -163,3 +163,37 @@ def test_a_browser_that_has_a_message_must_still_be_a_member():
     ThreadMember.objects.filter(thread=message.thread).delete()
 
     assert fragment(client, message.id, if_none_match=tag).status_code == 404
+
+
+def people(client, thread_id):
+    return client.get(reverse("chat:people", args=[thread_id]))
+
+
+def test_a_member_reads_who_is_in_a_thread():
+    owner, member = make_person("owner"), make_person("member")
+    thread = said(owner, "x").thread
+    ThreadMember.objects.create(thread=thread, user_id=member.user_id)
+
+    found = people(browser(member), thread.pk).json()
+
+    assert [(each["name"], each["role"]) for each in found["members"]] == [
+        (owner.name, "owner"),
+        (member.name, "member"),
+    ]
+    assert found["may_share"] is False
+
+
+def test_the_people_of_anothers_thread_are_not_found_like_those_of_none():
+    """Row 80."""
+    thread = said(make_person(), "x").thread
+    client = browser(make_person())
+
+    with override_settings(DEBUG=False):
+        another, missing = people(client, thread.pk), people(client, uuid.uuid4())
+
+    assert (another.status_code, another.content) == (missing.status_code, missing.content)
+    assert another.status_code == 404
+
+
+def test_without_a_session_nobodys_people_are_read():
+    assert people(browser(), said(make_person(), "x").thread.pk).status_code == 403

@@ -8,13 +8,17 @@ const NEAR = 7_200;
 const TALLEST_PX = 240;
 
 export class ComposerView {
-  /** `act`: `say(thread_id, content)`, `stop(run)`. */
+  /** `act`: `say(thread_id, content, agent)`, `stop(run)`, `typed(thread_id)`, `typedNoMore()`. */
   constructor(places, memory, act) {
     Object.assign(this, { ...places, memory, act });
     this.isClosed = false;
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.say(); });
     this.field.addEventListener("keydown", (event) => this.pressed(event));
-    this.field.addEventListener("input", () => this.written());
+    this.field.addEventListener("input", () => {
+      this.written();
+      if (this.field.value) this.act.typed(this.threadId);
+    });
+    this.field.addEventListener("blur", () => this.act.typedNoMore());
     this.stop.addEventListener("click", () => this.act.stop(this.run));
     this.open(null);
   }
@@ -60,7 +64,8 @@ export class ComposerView {
     const content = this.field.value;
     this.field.value = "";
     this.written();
-    this.act.say(this.threadId, content);
+    this.act.typedNoMore();
+    this.act.say(this.threadId, content, this.agent?.value);
   }
 
   written() {

@@ -7,7 +7,8 @@ const WELCOME_MS = 20_000;
 const STEADY_MS = 5_000;
 
 /**
- * `to` is told: `onWelcome(welcome, isWhole)`, `onEvent(event)`, `onAnswer(frame)`, `onState(state)`.
+ * `to` is told: `onWelcome(welcome, isWhole)`, `onEvent(event)`, `onAnswer(frame)`, `onSignal(signal)`,
+ * `onState(state)`.
  * A state is `{name, reason?, attempts?}`; the names are connecting, connected, reconnecting,
  * signed_out, stopped and replaced.
  */
@@ -84,6 +85,7 @@ export class Connection {
     else if (frame.type === "welcome") this.welcomed(frame.payload);
     else if (frame.type === "bye") this.bye = frame.payload;
     else if (frame.id !== undefined) this.to.onAnswer(frame);
+    else this.to.onSignal(frame);
   }
 
   welcomed(welcome) {

@@ -7,13 +7,18 @@ import { Fragments } from "./fragments.js";
 import { forgetAll, Memory } from "./memory.js";
 import { Reading } from "./reading.js";
 import { newId, Requests } from "./requests.js";
+import { NoticesView } from "./notices_view.js";
+import { PeopleView } from "./people_view.js";
 import { emptyState, reduce, replayFrom } from "./state.js";
 import { StatusView } from "./status_view.js";
 import { Store } from "./store.js";
+import { ThreadBar } from "./thread_bar.js";
 import { ThreadsView } from "./threads_view.js";
+import { Typing } from "./typing.js";
+import { TypingView } from "./typing_view.js";
 
 const place = (id) => document.getElementById(id);
-const { userId, socket, fragment } = document.body.dataset;
+const { userId, socket, fragment, people: peopleAddress } = document.body.dataset;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 const memory = new Memory(userId);
@@ -35,9 +40,11 @@ const connection = new Connection(socket, memory.position, {
   },
   onEvent(event) {
     store.dispatch("event", { event });
+    TOLD[event.type]?.(event);
     remember();
   },
   onAnswer: (frame) => requests.settle(frame),
+  onSignal: ({ type, payload }) => SIGNALS[type]?.(payload),
   onState(state) {
     if (state.name !== "connected") {
       requests.closed();
@@ -48,6 +55,17 @@ const connection = new Connection(socket, memory.position, {
   },
 });
 
+// What is shown beside the conversations.
+const TOLD = {
+  system_message: ({ payload }) => notices.add(payload),
+  members_changed: ({ thread_id: threadId, payload }) => people.changed(threadId, payload.members),
+  message_added: ({ thread_id: threadId, payload }) => typingView.said(threadId, payload.author.user_id),
+};
+const SIGNALS = {
+  typing: (signal) => typingView.hear(signal),
+  presence: (signal) => people.hear(signal),
+};
+
 function remember() {
   const { epoch, seq } = connection.position;
   memory.position = { epoch, seq: replayFrom(store.state, seq) };
@@ -57,8 +75,8 @@ function remember() {
 async function say(entry) {
   store.dispatch("say", { entry });
   memory.outbox = [...memory.outbox.filter((known) => known.client_id !== entry.client_id), entry];
-  const { client_id: clientId, thread_id: threadId, content } = entry;
-  const payload = threadId === null ? { content } : { content, thread_id: threadId };
+  const { client_id: clientId, thread_id: threadId, content, agent } = entry;
+  const payload = { content, ...(threadId && { thread_id: threadId }), ...(agent && { agent }) };
   try {
     const reply = await requests.ask("user_message", payload, clientId);
     store.dispatch("accepted", { client_id: clientId, reply });
@@ -69,8 +87,8 @@ async function say(entry) {
 }
 
 const actions = {
-  say(threadId, content) {
-    const entry = { client_id: newId(), thread_id: threadId, content, at: Date.now() };
+  say(threadId, content, agent) {
+    const entry = { client_id: newId(), thread_id: threadId, content, agent, at: Date.now() };
     say({ ...entry, foreground: true });
     conversation.goToEnd();
   },
@@ -92,6 +110,34 @@ const actions = {
       store.dispatch("stopping", { run_id: run.run_id, value: false });
     }
   },
+
+  askAgain: (run, content) => actions.say(run.thread_id, content, run.agent),
+
+  decide: (run, { call_id: callId }, decision, given) => requests.ask("decide_tool", {
+    run_id: run.run_id, call_id: callId, decision, ...(given && { arguments: given }),
+  }),
+
+  async rename(threadId, title) {
+    const { updated_at: at } = await requests.ask("rename_thread", { thread_id: threadId, title });
+    const payload = { title, updated_at: at };
+    store.dispatch("event", { event: { type: "thread_updated", thread_id: threadId, payload } });
+  },
+
+  async remove(threadId) {
+    await requests.ask("delete_thread", { thread_id: threadId });
+    store.dispatch("event", { event: { type: "thread_removed", thread_id: threadId, payload: {} } });
+    if (store.state.selected === threadId) select(null);
+  },
+
+  addMember: (threadId, username) =>
+    requests.ask("add_member", { thread_id: threadId, username }),
+
+  removeMember: (threadId, username) =>
+    requests.ask("remove_member", { thread_id: threadId, username }),
+
+  typed: (threadId) => typing.typed(people.isShared ? threadId : null),
+
+  typedNoMore: () => typing.stop(),
 
   readThreads: (before) => reading.earlier("list_threads", { before }),
 
@@ -115,9 +161,29 @@ const conversation = new ConversationView({
   missing: place("missing"), earlier: place("earlier"), toNewest: place("to-newest"),
 }, new Fragments(fragment), actions, userId);
 
+const notices = new NoticesView(place("notices"));
+
+const people = new PeopleView({
+  button: place("people-button"), dialog: place("people"), list: place("members"),
+  form: place("add-member"), field: place("member-name"), note: place("people-note"),
+}, peopleAddress, actions, userId);
+
+const bar = new ThreadBar({
+  bar: place("thread-bar"), renameButton: place("rename"), deleteButton: place("delete"),
+  renaming: place("renaming"), deleting: place("deleting"), title: place("new-title"),
+  note: place("thread-note"),
+}, actions);
+
+const typingView = new TypingView(place("typing"), userId);
+
+// Nothing depends on its arrival: it is sent at once or not at all.
+const typing = new Typing((threadId, isTyping) => connection.send({
+  type: "user_typing", payload: { thread_id: threadId, is_typing: isTyping },
+}));
+
 const composer = new ComposerView({
   form: place("composer"), field: place("message"), send: place("send"), stop: place("stop"),
-  counter: place("counter"),
+  counter: place("counter"), agent: place("agent"),
 }, memory, actions);
 
 function show() {
@@ -125,6 +191,11 @@ function show() {
   threads.show(state);
   conversation.show(state);
   composer.show(state);
+  const conversationHere = state.conversations[state.selected];
+  const here = conversationHere?.loaded && !conversationHere.missing ? state.selected : null;
+  people.show(here);
+  bar.show(here, state.threads[here]);
+  typingView.show(state.selected);
   const title = state.threads[state.selected]?.title;
   document.title = title ? `${title} · Chat` : "Chat";
   const address = state.selected === null ? window.location.pathname : `#${state.selected}`;

@@ -82,6 +82,16 @@ const EVENTS = {
 
   tool_completed: (run, { payload }) => withTool(run, payload),
 
+  approval_required: (run, { payload }) =>
+    withStatus(withTool(run, { ...payload, status: "waiting" }), "waiting"),
+
+  approval_resolved(run, { payload }) {
+    const { call_id: callId, decision, arguments: replaced } = payload;
+    const decided = { call_id: callId, decision, status: "decided" };
+    const call = replaced === undefined ? decided : { ...decided, arguments: replaced };
+    return withStatus(withTool(run, call), "running");
+  },
+
   agent_delta(run, { seq, payload }) {
     if (isFinished(run) || seq <= run.text_seq) return run;
     const { position, text } = payload;

@@ -108,6 +108,17 @@ const ACTIONS = {
 };
 
 const EVENTS = {
+  // Shown by the notices.
+  system_message: (state) => state,
+
+  /** Who they are is shown by the people of a thread; one that was not known is read. */
+  members_changed(state, { thread_id: threadId }) {
+    const known = state.conversations[threadId];
+    const next = known?.missing
+      ? withConversation(state, threadId, () => newConversation()) : state;
+    return state.threads[threadId] === undefined ? { ...next, threadsLoaded: false } : next;
+  },
+
   message_added(state, event) {
     const { thread_id: threadId, payload, ts } = event;
     const said = state.outbox.find((entry) => entry.client_id === payload.client_id);

@@ -1,5 +1,6 @@
 // What an agent did on its way to the answer: thoughts and tool calls.
 
+import { ApprovalView } from "./approval_view.js";
 import { element, showChildren, showText } from "./element.js";
 import { durationWords, toolWords } from "./words.js";
 
@@ -7,7 +8,9 @@ import { durationWords, toolWords } from "./words.js";
 const LINE = 72;
 
 export class StepsView {
-  constructor() {
+  /** `decide(run, call, decision, arguments?)` answers a call that waits for the person. */
+  constructor(decide) {
+    this.decide = decide;
     this.list = element("ol", { class: "steps-list" });
     this.summary = element("summary");
     this.element = element("details", { class: "steps", hidden: true }, this.summary, this.list);
@@ -16,7 +19,10 @@ export class StepsView {
     this.summary.addEventListener("click", () => { this.isChosen = true; });
   }
 
-  show(run) {
+  /** `mayDecide`: whether it is this person's run. */
+  show(run, mayDecide) {
+    this.run = run;
+    this.mayDecide = mayDecide;
     this.element.hidden = run.steps.length === 0;
     // Open while at work, closed once answered, unless the person has chosen.
     if (!this.isChosen) this.element.open = run.status !== "completed";
@@ -27,7 +33,7 @@ export class StepsView {
 
   view(step) {
     const known = this.views.get(step.key);
-    const view = known ?? (step.kind === "tool" ? new ToolView() : new NoteView());
+    const view = known ?? (step.kind === "tool" ? new ToolView(this) : new NoteView());
     if (!known) this.views.set(step.key, view);
     if (view.step !== step) view.show(step);
     view.step = step;
@@ -54,7 +60,8 @@ class NoteView {
 }
 
 class ToolView {
-  constructor() {
+  constructor(steps) {
+    this.steps = steps;
     this.name = element("code", { class: "tool-name" });
     this.state = element("span", { class: "tool-state" });
     this.body = element("dl", { class: "tool-body" });
@@ -67,20 +74,39 @@ class ToolView {
     showText(this.name, step.tool);
     const took = durationWords(step.duration_ms);
     showText(this.state, took ? `${toolWords(step.status)} · ${took}` : toolWords(step.status));
-    this.body.replaceChildren(...rowsOf(step).flatMap(([term, text]) => [
-      element("dt", {}, term), element("dd", {}, element("code", { dir: "auto" }, text)),
+    this.body.replaceChildren(...rowsOf(step).flatMap(([term, shown]) => [
+      element("dt", {}, term), element("dd", {}, shown),
     ]));
+    this.showApproval(step);
+  }
+
+  showApproval(step) {
+    const isWaiting = step.status === "waiting";
+    if (isWaiting && !this.approval) {
+      const { steps } = this;
+      this.approval = new ApprovalView(step, steps.mayDecide, (decision, given) =>
+        steps.decide(steps.run, step, decision, given));
+      this.element.append(this.approval.element);
+    }
+    if (this.approval) this.approval.element.hidden = !isWaiting;
   }
 }
 
 function rowsOf(step) {
   const rows = [];
   const { arguments: given, result, error } = step;
-  if (given && Object.keys(given).length > 0) rows.push(["with", written(given)]);
-  if (error) rows.push(["error", error.message ?? error.code]);
-  else if (result === null && step.result_bytes) rows.push(["result", `${step.result_bytes} bytes`]);
-  else if (result !== undefined) rows.push(["result", written(result)]);
+  if (given && Object.keys(given).length > 0) rows.push(["with", code(written(given))]);
+  if (error) rows.push(["error", code(error.message ?? error.code)]);
+  else if (result === null && step.result_url) rows.push(["result", linked(step)]);
+  else if (result !== undefined) rows.push(["result", code(written(result))]);
   return rows;
+}
+
+const code = (text) => element("code", { dir: "auto" }, text);
+
+function linked({ result_url: address, result_bytes: bytes }) {
+  const size = `${Math.ceil(bytes / 1024).toLocaleString("en")} KiB`;
+  return element("a", { href: address, target: "_blank", rel: "noopener" }, `Open the result (${size})`);
 }
 
 function written(value) {

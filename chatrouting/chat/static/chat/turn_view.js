@@ -5,7 +5,10 @@ import { StepsView } from "./steps_view.js";
 import { errorWords, outcomeWords, queueWords } from "./words.js";
 
 export class TurnView {
-  /** `act` holds what the person may do: `stop(run)`, `sayAgain(entry)`, `takeBack(entry)`. */
+  /**
+   * `act` holds what the person may do: `stop(run)`, `sayAgain(entry)`, `takeBack(entry)`,
+   * `askAgain(run, content)`, `decide(run, call, decision, arguments?)`.
+   */
   constructor(fragments, act, userId) {
     this.fragments = fragments;
     this.act = act;
@@ -31,7 +34,8 @@ export class TurnView {
       this.element.prepend(this.said);
     }
     const { author } = question;
-    const isOwn = !author || author.user_id === this.userId;
+    this.question = question;
+    const isOwn = this.isOwn();
     this.said.classList.toggle("others", !isOwn);
     this.author.hidden = isOwn;
     showText(this.author, isOwn ? "" : author.name);
@@ -51,7 +55,7 @@ export class TurnView {
 
   showRun(run) {
     if (!this.answer) this.makeAnswer();
-    this.steps.show(run);
+    this.steps.show(run, this.isOwn());
     const isAtWork = run.status === "running" || run.status === "waiting";
     this.answer.setAttribute("aria-busy", isAtWork);
     this.answer.classList.toggle("at-work", isAtWork);
@@ -66,8 +70,14 @@ export class TurnView {
     }
   }
 
+  /** Whether this person asked; where the question is not known the server decides. */
+  isOwn() {
+    const author = this.question?.author;
+    return !author || author.user_id === this.userId;
+  }
+
   makeAnswer() {
-    this.steps = new StepsView();
+    this.steps = new StepsView((...decision) => this.act.decide(...decision));
     this.text = element("div", { class: "text", dir: "auto" });
     this.waiting = element("p", { class: "dots", "aria-hidden": "true" },
       element("span"), element("span"), element("span"));
@@ -84,7 +94,14 @@ export class TurnView {
     this.end.dataset.outcome = run.outcome;
     const reference = run.error?.trace_id ? ` Reference: ${run.error.trace_id}` : "";
     const advice = (run.error?.suggestions ?? []).map((text) => ` ${text}`).join("");
-    showText(this.end, words + advice + reference);
+    const text = words + advice + reference;
+    if (this.end.firstChild?.data !== text) this.end.replaceChildren(text, ...this.again(run));
+  }
+
+  again(run) {
+    const { content } = this.question ?? {};
+    if (!run.error?.retryable || !content || !this.isOwn()) return [];
+    return [" ", button("Ask again", () => this.act.askAgain(run, content))];
   }
 
   showQueued(run) {

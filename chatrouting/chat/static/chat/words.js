@@ -30,6 +30,8 @@ const TOOL_STATES = {
   invalid_arguments: "bad arguments",
   denied: "denied",
   interrupted: "interrupted",
+  waiting: "waits for a decision",
+  decided: "decided",
 };
 
 export const outcomeWords = (outcome) => OUTCOMES[outcome] ?? "";
@@ -48,4 +50,15 @@ export function queueWords(position) {
 export function durationWords(milliseconds) {
   if (milliseconds === null || milliseconds === undefined) return "";
   return milliseconds < 1000 ? `${milliseconds} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
+}
+
+const CLOCK = new Intl.DateTimeFormat("en", { hour: "2-digit", minute: "2-digit", hour12: false });
+
+export const timeWords = (timestamp) => CLOCK.format(new Date(timestamp));
+
+/** Who is typing, in words; nothing where nobody is. */
+export function typingWords(names) {
+  if (names.length === 0) return "";
+  if (names.length === 1) return `${names[0]} is typing…`;
+  return names.length === 2 ? `${names[0]} and ${names[1]} are typing…` : "Several people are typing…";
 }
