@@ -82,9 +82,10 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sync_tools: Count = 8
     audience_seconds: Seconds = 1
 
-    # The agent that asks a language model. `model_seconds` bounds the wait for its first word and for
-    # each further one; `model_pause_seconds` each pause between tries, also where the provider asks for
-    # a longer one; `history_characters` how much of the thread it is shown, the newest of it.
+    # The agent that asks a language model. `model_seconds` bounds the wait for its first word, tries and
+    # pauses included, and for each further one. A provider that asks for a longer pause than
+    # `model_pause_seconds` is not asked again. `history_characters` is how much of the thread it is
+    # shown, the newest of it.
     model: str = ""
     instructions: str = "You are a helpful assistant. Answer in the language of the question."
     model_tools: tuple[str, ...] = ("calculator", "clock")

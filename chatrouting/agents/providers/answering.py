@@ -69,7 +69,7 @@ class Answering:
         between = BETWEEN if self._spoken else ""
         async with aclosing(asking.events()) as events:
             async for event in events:
-                if isinstance(event, Delta):
+                if isinstance(event, Delta) and event.text:
                     event, between = Delta(between + event.text), ""
                     self._spoken += event.text
                 yield event

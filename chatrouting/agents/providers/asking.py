@@ -1,4 +1,8 @@
-"""One request to a model: its words as they come, tried again while none has come."""
+"""One request to a model: its words as they come, tried again while none has come.
+
+The first word comes within `CHATROUTING["MODEL_SECONDS"]`, all tries and pauses included, and each further
+one within as much after the one before.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Sequence
@@ -26,6 +30,8 @@ from chatrouting.agents.providers.failures import failed, log_failure, meaning_o
 from chatrouting.conf import chat_settings
 
 THOUGHT_CHARACTERS = 1_000
+# Nothing to show, and yet a sign of life.
+ALIVE = Delta("")
 
 
 class Asking:
@@ -44,6 +50,8 @@ class Asking:
         self._parameters = parameters
         self._response: ModelResponse | None = None
         self._shown = False
+        self._seconds = chat_settings().model_seconds
+        self._until = asyncio.get_running_loop().time() + self._seconds
 
     @property
     def response(self) -> ModelResponse:
@@ -60,7 +68,7 @@ class Asking:
             try:
                 async with aclosing(self._once()) as events:
                     async for event in events:
-                        self._shown = True
+                        self._shown = self._shown or event is not ALIVE
                         yield event
             except Exception as error:  # noqa: BLE001 - reason: an edge; whatever is raised is logged and has a code
                 await self._pause(attempt, error)
@@ -69,7 +77,7 @@ class Asking:
         async with model_request_stream(
             self._model,
             self._messages,
-            model_settings=_settings(),
+            model_settings=self._settings(),
             model_request_parameters=self._parameters,
         ) as stream:
             async with aclosing(spoken(stream)) as events:
@@ -80,18 +88,21 @@ class Asking:
     async def _pause(self, attempt: int, error: Exception) -> None:
         """Wait until the request may be sent again. Raises `AgentError` where it may not."""
         pause = None if self._shown else pause_before(attempt, error)
-        left = (self._ctx.deadline - timezone.now()).total_seconds()
-        if pause is None or pause >= left:
+        if pause is None or pause >= self._left():
             log_failure(self._ctx.run_id, error, f"the model failed at try {attempt}")
             raise failed(meaning_of(error, shown=self._shown)) from None
         log_failure(self._ctx.run_id, error, f"the model is asked again in {pause:.1f} s")
         await asyncio.sleep(pause)
 
+    def _left(self) -> float:
+        """Seconds in which the first word may still come."""
+        deadline = (self._ctx.deadline - timezone.now()).total_seconds()
+        return min(deadline, self._until - asyncio.get_running_loop().time())
 
-def _settings() -> ModelSettings:
-    """What is waited for, and that trying again is done here alone."""
-    seconds = chat_settings().model_seconds
-    return ModelSettings(timeout=seconds, first_event_timeout=seconds, max_retries=0)
+    def _settings(self) -> ModelSettings:
+        """What is waited for, and that trying again is done here alone."""
+        first = max(self._left(), 0.001)
+        return ModelSettings(timeout=self._seconds, first_event_timeout=first, max_retries=0)
 
 
 async def spoken(events: AsyncIterable[object]) -> AsyncGenerator[Thinking | Delta, None]:
@@ -109,9 +120,13 @@ async def spoken(events: AsyncIterable[object]) -> AsyncGenerator[Thinking | Del
                 | PartDeltaEvent(delta=ThinkingPartDelta(content_delta=str() as text))
             ):
                 thought += text
-                if len(thought) >= THOUGHT_CHARACTERS or thought.endswith("\n\n"):
+                if len(thought) < THOUGHT_CHARACTERS and not thought.endswith("\n\n"):
+                    yield ALIVE
+                else:
                     yield Thinking(thought.strip())
                     thought = ""
             case PartEndEvent(part=ThinkingPart()) if thought.strip():
                 yield Thinking(thought.strip())
                 thought = ""
+            case _:
+                yield ALIVE

@@ -79,6 +79,27 @@ async def test_trying_again_has_an_end(assistant, server, configure):
     assert len(server.requests) == 2
 
 
+async def test_a_provider_that_asks_for_a_long_pause_is_not_asked_again(
+    assistant, server, configure
+):
+    configure(model_pause_seconds=0.5)
+    server.will(refuses(429, "slow_down", retry_after="1"), says("too late"))
+
+    events = await answered(assistant)
+
+    assert error_of(events)["code"] == "model_busy"
+
+
+async def test_tries_and_pauses_have_one_bound_together(assistant, server, configure):
+    configure(model_seconds=0.6, model_tries=50)
+    server.will(*[refuses(429, "slow_down", retry_after_ms="250")] * 50)
+
+    events = await answered(assistant)
+
+    assert error_of(events)["code"] == "model_busy"
+    assert len(server.requests) <= 3
+
+
 async def test_no_pause_goes_beyond_the_deadline(assistant, server, configure):
     configure(run_seconds=1)
     server.will(refuses(429, "slow_down", retry_after="5"))
