@@ -12,7 +12,7 @@ from chatrouting.chat.messages import (
     ThreadHistory,
     UserMessage,
 )
-from chatrouting.chat.thread_messages import CreateThread, RenameThread
+from chatrouting.chat.thread_messages import CreateThread, DeleteThread, RenameThread
 from chatrouting.connections import liveness
 from chatrouting.connections.messages import Heartbeat, Ping, Subscribe
 from routing_core.router import Route, Router
@@ -37,6 +37,7 @@ router: Router[Context] = Router(
         Route(ListThreads, reading.list_threads),
         Route(CreateThread, threads.create_thread),
         Route(RenameThread, threads.rename_thread),
+        Route(DeleteThread, threads.delete_thread),
         Route(SendBroadcast, broadcasts.broadcast),
         Route(AddMember, members.add_member),
         Route(RemoveMember, members.remove_member),

@@ -136,9 +136,9 @@ def _running(user_id: UserId) -> QuerySet[Run]:
 
 
 def _queue(thread_id: UUID) -> QuerySet[Run]:
-    """What waits in a thread, in order."""
+    """What waits in a thread, in order: nothing where it is deleted."""
     waiting = Run.objects.filter(thread_id=thread_id, status=RunStatus.QUEUED)
-    return waiting.order_by("question__position")
+    return waiting.filter(thread__deleted_at=None).order_by("question__position")
 
 
 def _line(user_id: UserId) -> QuerySet[Run]:
@@ -150,4 +150,4 @@ def _ready(runs: QuerySet[Run]) -> QuerySet[Run]:
     earlier = Q(status=RunStatus.QUEUED, question__position__lt=OuterRef("question__position"))
     of_thread = Run.objects.filter(thread=OuterRef("thread"))
     ahead = of_thread.filter(Q(status__in=ACTIVE) | earlier)
-    return runs.filter(~Exists(ahead), status=RunStatus.QUEUED)
+    return runs.filter(~Exists(ahead), status=RunStatus.QUEUED, thread__deleted_at=None)

@@ -20,6 +20,7 @@ from chatrouting.agents.messages import (
 )
 from chatrouting.agents.models import Run
 from chatrouting.agents.queue import enqueue
+from chatrouting.agents.removal import conclude
 from chatrouting.database import in_database
 from chatrouting.stream.log import Fenced, RunMark, TextChange
 from chatrouting.stream.publishing import Event, publish
@@ -74,6 +75,8 @@ async def finish(run: Run, ending: runs.Ending) -> bool:
     try:
         await publish_end(ended.run)
         await tell_positions(ended.moved)
+        if ended.thread_deleted:
+            await conclude(run.thread_id)
     except RedisError:
         counters.events_lost.labels("end_delayed").inc()
         logger.warning("the end of run %s is published later", run.pk, exc_info=True)

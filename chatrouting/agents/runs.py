@@ -19,7 +19,7 @@ from chatrouting.agents.contract import Usage
 from chatrouting.agents.models import Outcome, Priority, Run, RunStatus, ToolCall
 from chatrouting.conf import chat_settings
 from chatrouting.threads.models import Thread, ThreadMessage
-from chatrouting.threads.rules import Answer, add_answer
+from chatrouting.threads.rules import Answer, add_answer, seen_by
 from routing_core.errors import NotFound
 
 
@@ -48,12 +48,14 @@ class Ending:
 class Ended:
     """A run that has just ended, those that were admitted in its place, and those that moved up.
 
-    `moved` pairs each waiting run with its new position, 1 being next.
+    `moved` pairs each waiting run with its new position, 1 being next. In a thread that is deleted
+    none is admitted or moved.
     """
 
     run: Run
     admitted: tuple[Run, ...]
     moved: tuple[tuple[int, Run], ...]
+    thread_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def accept(
 
 def run_of(user_id: str, run_id: UUID) -> Run:
     """The run, where this user is a member of its thread. Raises `NotFound`."""
-    run = Run.objects.filter(pk=run_id, thread__members__user_id=user_id).first()
+    run = Run.objects.filter(seen_by(user_id, "thread__"), pk=run_id).first()
     if run is None:
         raise NotFound("There is no such run.")
     return run
@@ -142,6 +144,18 @@ def request_stop(run: Run) -> bool:
     )
 
 
+def request_stops(thread_id: UUID) -> None:
+    """Note that every unfinished run of the thread is to be stopped."""
+    unfinished = Run.objects.filter(thread_id=thread_id).exclude(status=RunStatus.COMPLETED)
+    unfinished.update(cancel_requested_at=Coalesce("cancel_requested_at", timezone.now()))
+
+
+def unfinished(thread_id: UUID) -> list[Run]:
+    """The runs of the thread that have not ended."""
+    found = Run.objects.filter(thread_id=thread_id).exclude(status=RunStatus.COMPLETED)
+    return list(found.select_related("question").order_by("question__position"))
+
+
 @transaction.atomic
 def end(run: Run, ending: Ending) -> Ended | None:
     """End the run as it stands in `run`, keep its answer, admit what it kept waiting.
@@ -151,7 +165,7 @@ def end(run: Run, ending: Ending) -> Ended | None:
     if run.status == RunStatus.COMPLETED:
         return None
     now = timezone.now()
-    Thread.objects.select_for_update().filter(pk=run.thread_id).first()
+    thread = Thread.objects.select_for_update().filter(pk=run.thread_id).first()
     moved = Run.objects.filter(pk=run.pk, status=run.status, fence=run.fence).update(
         status=RunStatus.COMPLETED,
         fence=F("fence") + 1,
@@ -166,7 +180,12 @@ def end(run: Run, ending: Ending) -> Ended | None:
     Run.objects.filter(pk=run.pk).update(answer=answer)
     run.tool_calls.filter(status=ToolCall.Status.STARTED).update(status=ToolCall.Status.INTERRUPTED)
     admitted = admit_after(run)
-    return Ended(Run.objects.get(pk=run.pk), tuple(admitted), moved_after(run, admitted))
+    return Ended(
+        Run.objects.get(pk=run.pk),
+        tuple(admitted),
+        moved_after(run, admitted),
+        thread_deleted=thread is None or thread.deleted_at is not None,
+    )
 
 
 def unclaimed(now: datetime, limit: int) -> list[Run]:

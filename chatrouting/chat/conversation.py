@@ -8,8 +8,9 @@ from redis.exceptions import RedisError
 
 from chatrouting.agents import admission, ending, runs
 from chatrouting.agents.catalogue import agent_names
-from chatrouting.agents.models import Outcome, Priority, Run, RunStatus
+from chatrouting.agents.models import Priority, Run, RunStatus
 from chatrouting.agents.queue import enqueue
+from chatrouting.agents.stopping import stop
 from chatrouting.chat.context import Context
 from chatrouting.chat.messages import (
     MessageAccepted,
@@ -23,7 +24,6 @@ from chatrouting.chat.receipts import Done, once
 from chatrouting.chat.titles import tell_title
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
-from chatrouting.stream.doorbell import ring_stop
 from chatrouting.threads.models import ThreadMessage
 from chatrouting.threads.rules import add_question, name_after, new_thread, thread_of, title_of
 from routing_core.errors import Busy, InvalidPayload
@@ -118,9 +118,7 @@ async def _tell_place(said: _Said) -> None:
 async def stop_agent(ctx: Context, message: StopAgent) -> RunStopping:
     """Stop a run of a thread one is a member of."""
     run = await in_database(runs.run_of, ctx.user.id, message.run_id)
-    if run.attempt == 0 and await ending.finish(run, runs.Ending(Outcome.CANCELLED)):
+    if await stop(run):
         return RunStopping(run_id=str(run.pk), status=RunStatus.COMPLETED)
-    if await in_database(runs.request_stop, run):
-        await ring_stop(str(run.pk))
     run = await in_database(runs.run_of, ctx.user.id, message.run_id)
     return RunStopping(run_id=str(run.pk), status=run.status)

@@ -24,9 +24,9 @@ from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
 from chatrouting.stream.doorbell import Signal, ring_signal
 from chatrouting.threads import membership
-from chatrouting.threads.rules import member_ids
+from chatrouting.threads.rules import member_ids, thread_of
 from routing_core.envelope import encode_signal
-from routing_core.errors import NotFound, Overloaded
+from routing_core.errors import Overloaded
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,5 @@ async def user_typing(ctx: Context, message: UserTyping) -> TypingNoted:
 
 
 def _seen_by(user_id: str, thread_id: UUID) -> list[str]:
-    members = member_ids(thread_id)
-    if user_id not in members:
-        raise NotFound("There is no such thread.")
-    return members
+    thread_of(user_id, thread_id)
+    return member_ids(thread_id)

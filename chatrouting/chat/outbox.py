@@ -14,6 +14,7 @@ from django.utils import timezone
 from msgspec import UNSET
 
 from chatrouting.chat.messages import Author, MessageAdded
+from chatrouting.chat.removal import deleted_threads, remove
 from chatrouting.chat.titles import tell_title, untold_titles
 from chatrouting.chat.turnover import tell_turnover, untold_turnover
 from chatrouting.conf import chat_settings
@@ -99,4 +100,5 @@ DUE = (
     Due(late_messages, announce),
     Due(untold_titles, tell_title),
     Due(untold_turnover, tell_turnover),
+    Due(deleted_threads, remove),
 )

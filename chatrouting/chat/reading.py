@@ -4,7 +4,7 @@ from bisect import bisect
 from uuid import UUID
 
 import msgspec
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
 from msgspec import UNSET
 
 from chatrouting.agents import runs
@@ -27,7 +27,7 @@ from chatrouting.database import in_database
 from chatrouting.stream.log import RunText
 from chatrouting.stream.publishing import event_log
 from chatrouting.threads.models import Thread, ThreadMessage
-from chatrouting.threads.rules import thread_of
+from chatrouting.threads.rules import seen_by, thread_of
 from routing_core.envelope import timestamp
 from routing_core.errors import NotFound
 
@@ -40,7 +40,7 @@ async def list_threads(ctx: Context, message: ListThreads) -> ThreadList:
 
 
 def _thread_list(user_id: str, message: ListThreads) -> ThreadList:
-    found = Thread.objects.filter(members__user_id=user_id).order_by("-updated_at", "-id")
+    found = Thread.objects.filter(seen_by(user_id)).order_by("-updated_at", "-id")
     if message.before is not UNSET:
         last = thread_of(user_id, message.before)
         found = found.filter(
@@ -132,7 +132,7 @@ async def run_status(ctx: Context, message: RunStatusAsked) -> RunStatusTold:
     written = await event_log().run_text(ctx.user.id, str(message.run_id))
     if not written.text and run.status != RunStatus.COMPLETED:
         written = await _seen_by_others(ctx.user.id, run) or written
-    run = await in_database(_with_answer, message.run_id)
+    run = await in_database(_with_answer, ctx.user.id, message.run_id)
     if run.status == RunStatus.COMPLETED:
         top = (await event_log().read(ctx.user.id, "", 0)).top
         written = RunText(run.answer.content if run.answer else "", top)
@@ -155,5 +155,7 @@ async def _seen_by_others(user_id: str, run: Run) -> RunText | None:
     return RunText(text, top.seq) if text else None
 
 
-def _with_answer(run_id: UUID) -> Run:
-    return Run.objects.select_related("answer").get(pk=run_id)
+def _with_answer(user_id: str, run_id: UUID) -> Run:
+    run = runs.run_of(user_id, run_id)
+    prefetch_related_objects([run], "answer")
+    return run

@@ -47,3 +47,21 @@ class ThreadRenamed(Message, frozen=True):
     thread_id: str
     title: str
     updated_at: str
+
+
+class DeleteThread(Message, frozen=True):
+    """Delete a thread of one's own, with all that was said in it. Its runs are stopped."""
+
+    type: ClassVar[str] = "delete_thread"
+
+    thread_id: UUID
+
+
+class ThreadDeleted(Message, frozen=True):
+    """The thread is there for nobody any more; its members are told by `thread_removed`, last of all."""
+
+    type: ClassVar[str] = "thread_deleted"
+
+    thread_id: str
+    title: str
+    updated_at: str

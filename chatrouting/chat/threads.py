@@ -1,22 +1,35 @@
 """Handlers: making a thread, and what only its owner may do with it."""
 
 import logging
+from uuid import UUID
 
+from django.db import transaction
 from msgspec import UNSET
 from redis.exceptions import RedisError
 
+from chatrouting.agents import runs
 from chatrouting.chat.context import Context
 from chatrouting.chat.receipts import Done, once
+from chatrouting.chat.removal import remove
 from chatrouting.chat.thread_messages import (
     CreateThread,
+    DeleteThread,
     RenameThread,
     ThreadCreated,
+    ThreadDeleted,
     ThreadRenamed,
 )
 from chatrouting.chat.titles import tell_title
 from chatrouting.database import in_database
 from chatrouting.threads.models import Thread
-from chatrouting.threads.rules import UNTITLED, new_thread, one_line, owned_thread, rename
+from chatrouting.threads.rules import (
+    UNTITLED,
+    delete,
+    new_thread,
+    one_line,
+    owned_thread,
+    rename,
+)
 from routing_core.envelope import timestamp
 
 logger = logging.getLogger(__name__)
@@ -65,3 +78,24 @@ async def _tell(thread: Thread) -> None:
         await tell_title(thread.pk)
     except RedisError:
         logger.warning("the title of thread %s is told later", thread.pk, exc_info=True)
+
+
+async def delete_thread(ctx: Context, message: DeleteThread) -> ThreadDeleted:
+    """Take the thread away from everybody, stop its runs, and tell the members when all has ended."""
+    thread = await in_database(_delete, ctx.user.id, message.thread_id)
+    try:
+        await remove(thread.pk)
+    except RedisError:
+        logger.warning("the end of thread %s is told later", thread.pk, exc_info=True)
+    return ThreadDeleted(
+        thread_id=str(thread.pk), title=thread.title, updated_at=timestamp(thread.updated_at)
+    )
+
+
+@transaction.atomic
+def _delete(user_id: str, thread_id: UUID) -> Thread:
+    """With the thread its runs are marked: whoever is at work on one stops, whatever becomes of us."""
+    thread = owned_thread(user_id, thread_id)
+    delete(thread)
+    runs.request_stops(thread.pk)
+    return thread

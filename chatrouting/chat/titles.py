@@ -23,7 +23,7 @@ async def tell_title(thread_id: UUID) -> None:
     """
     told = False
     while not told:
-        thread = await in_database(Thread.objects.filter(pk=thread_id).first)
+        thread = await in_database(Thread.objects.filter(pk=thread_id, deleted_at=None).first)
         if thread is None:
             return
         members = await in_database(member_ids, thread_id)
@@ -34,7 +34,7 @@ async def tell_title(thread_id: UUID) -> None:
 
 def untold_titles() -> list[UUID]:
     """Threads whose members may not have heard of their title: a crash or an outage came between."""
-    found = Thread.objects.filter(title_told__lt=F("title_version"))
+    found = Thread.objects.filter(deleted_at=None, title_told__lt=F("title_version"))
     return list(found.order_by("updated_at").values_list("id", flat=True)[:BATCH])
 
 

@@ -26,7 +26,7 @@ from chatrouting.chat.sign_in import LimitedSignIn, with_status
 from chatrouting.conf import chat_settings
 from chatrouting.threads.membership import SHARE, members_of
 from chatrouting.threads.models import ThreadMessage
-from chatrouting.threads.rules import thread_of
+from chatrouting.threads.rules import seen_by, thread_of
 from routing_core.errors import NotFound
 
 
@@ -76,9 +76,8 @@ def message_html(request: HttpRequest, message_id: uuid.UUID) -> HttpResponse:
     """
     if not request.user.is_authenticated:
         raise PermissionDenied
-    message = ThreadMessage.objects.filter(
-        id=message_id, thread__members__user=request.user
-    ).first()
+    seen = seen_by(str(request.user.pk), "thread__")
+    message = ThreadMessage.objects.filter(seen, id=message_id).first()
     if message is None:
         raise Http404
     return _fragment(request, message)

@@ -11,6 +11,7 @@ class Thread(models.Model):
     """One conversation. `last_position` numbers its messages; it only grows.
 
     `title_version` counts the titles its members are to be told of, `title_told` is the last they were.
+    One with `deleted_at` is there for nobody; the row goes when its members have been told of that.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -23,6 +24,7 @@ class Thread(models.Model):
     last_position = models.BigIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField()
+    deleted_at = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         indexes: ClassVar = [
@@ -31,6 +33,11 @@ class Thread(models.Model):
                 fields=["updated_at"],
                 condition=models.Q(title_told__lt=models.F("title_version")),
                 name="chatrouting_thread_untold",
+            ),
+            models.Index(
+                fields=["deleted_at"],
+                condition=models.Q(deleted_at__isnull=False),
+                name="chatrouting_thread_deleted",
             ),
         ]
         permissions: ClassVar = [("share", "Can add members to own threads")]

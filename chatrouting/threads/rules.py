@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from chatrouting.threads.models import Thread, ThreadMember, ThreadMessage
@@ -43,12 +43,27 @@ def new_thread(owner: Person, title: str, *, title_version: int = 0) -> Thread:
     return thread
 
 
+def seen_by(user_id: str, at: str = "") -> Q:
+    """The condition on threads that this user is a member of, and that are not deleted.
+
+    `at` leads from what is filtered to its thread: `thread__`.
+    """
+    return Q((f"{at}members__user_id", user_id), (f"{at}deleted_at", None))
+
+
 def thread_of(user_id: str, thread_id: UUID) -> Thread:
-    """The thread, where this user is a member. Raises `NotFound`: another's and a missing one alike."""
-    thread = Thread.objects.filter(pk=thread_id, members__user_id=user_id).first()
+    """The thread, where this user is a member.
+
+    Raises `NotFound`: another's, a deleted and a missing one alike.
+    """
+    thread = Thread.objects.filter(seen_by(user_id), pk=thread_id).first()
     if thread is None:
-        raise NotFound("There is no such thread.")
+        raise _no_thread()
     return thread
+
+
+def _no_thread() -> NotFound:
+    return NotFound("There is no such thread.")
 
 
 def owned_thread(user_id: str, thread_id: UUID) -> Thread:
@@ -63,11 +78,21 @@ def owned_thread(user_id: str, thread_id: UUID) -> Thread:
 
 
 def rename(thread: Thread, title: str) -> None:
-    """Give the thread a title, of which its members are to be told."""
-    Thread.objects.filter(pk=thread.pk).update(
+    """Give the thread a title, of which its members are to be told. Raises `NotFound` where it was deleted."""
+    there = Thread.objects.filter(pk=thread.pk, deleted_at=None)
+    if not there.update(
         title=title, title_version=F("title_version") + 1, updated_at=timezone.now()
-    )
+    ):
+        raise _no_thread()
     thread.refresh_from_db(fields=["title", "title_version", "updated_at"])
+
+
+def delete(thread: Thread) -> None:
+    """From now on the thread is there for nobody. Its rows stay until that is told. Raises `NotFound`."""
+    thread.updated_at = thread.deleted_at = timezone.now()
+    there = Thread.objects.filter(pk=thread.pk, deleted_at=None)
+    if not there.update(updated_at=thread.updated_at, deleted_at=thread.deleted_at):
+        raise _no_thread()
 
 
 def name_after(thread: Thread, content: str) -> bool:
@@ -100,9 +125,12 @@ def add_question(
     """Append what a person said, leaving the place after it for the answer.
 
     The update locks the thread's row, so that what follows in the transaction is alone with it.
+    Raises `NotFound` where the thread was deleted.
     """
     now = timezone.now()
-    Thread.objects.filter(pk=thread.pk).update(last_position=F("last_position") + 2, updated_at=now)
+    there = Thread.objects.filter(pk=thread.pk, deleted_at=None)
+    if not there.update(last_position=F("last_position") + 2, updated_at=now):
+        raise _no_thread()
     thread.refresh_from_db(fields=["last_position", "updated_at"])
     return ThreadMessage.objects.create(
         thread=thread,

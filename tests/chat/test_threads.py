@@ -2,10 +2,8 @@
 
 import asyncio
 import uuid
-from contextlib import contextmanager
 
 import pytest
-from redis.exceptions import ConnectionError as NotConnected
 
 from chatrouting.chat import outbox, titles
 from chatrouting.chat.conversation import user_message
@@ -14,23 +12,12 @@ from chatrouting.chat.thread_messages import CreateThread, RenameThread
 from chatrouting.chat.threads import create_thread, rename_thread
 from chatrouting.chat.titles import tell_title, untold_titles
 from chatrouting.database import in_database
-from chatrouting.threads.models import Thread, ThreadMember
+from chatrouting.threads.models import Thread
 from routing_core.errors import NotFound, PermissionDenied
-from tests.agents.accepted import a_person, a_thread
 from tests.chat.asking import a_context
+from tests.chat.away import valkey_away
+from tests.chat.circle import a_thread_of, someone
 from tests.chat.told import told
-
-
-async def someone():
-    return await in_database(a_person)
-
-
-async def a_thread_of(*people):
-    """A thread of the first, with the others as members."""
-    thread = await in_database(a_thread, people[0])
-    for person in people[1:]:
-        await in_database(ThreadMember.objects.create, thread_id=thread.pk, user_id=int(person.id))
-    return thread
 
 
 async def rename(person, thread_id, title="other"):
@@ -47,18 +34,6 @@ async def titles_told(person):
 
 async def row_of(thread_id):
     return await in_database(Thread.objects.get, pk=thread_id)
-
-
-@contextmanager
-def valkey_away(monkeypatch):
-    """Nothing can be published."""
-
-    async def publish(*_):
-        raise NotConnected
-
-    with monkeypatch.context() as away:
-        away.setattr(titles, "publish", publish)
-        yield
 
 
 async def test_a_thread_is_made_with_its_title():
@@ -153,11 +128,11 @@ async def test_anothers_thread_is_like_a_missing_one():
     assert (await row_of(thread.pk)).title == "title"
 
 
-async def test_a_title_that_could_not_be_told_is_told_by_the_sweep(monkeypatch):
+async def test_a_title_that_could_not_be_told_is_told_by_the_sweep(tmp_path):
     """Row 53: what is committed is answered as accepted, and told later."""
     owner = await someone()
     thread = await a_thread_of(owner)
-    with valkey_away(monkeypatch):
+    with valkey_away(tmp_path):
         reply = await rename(owner, thread.pk, "late")
     assert (reply.title, await told(owner.id)) == ("late", [])
     assert thread.pk in await in_database(untold_titles)

@@ -10,6 +10,7 @@ from django.urls import reverse
 
 from chatrouting.testing.people import make_person
 from chatrouting.threads.models import Thread, ThreadMember, ThreadMessage
+from chatrouting.threads.rules import delete
 
 
 def browser(person=None):
@@ -140,6 +141,14 @@ def test_a_message_of_another_looks_like_one_that_is_not():
 
     assert theirs.status_code == missing.status_code == 404
     assert theirs.content == missing.content
+
+
+def test_a_message_of_a_deleted_thread_is_gone():
+    person = make_person()
+    message = said(person, "secret")
+    delete(message.thread)
+
+    assert fragment(browser(person), message.id).status_code == 404
 
 
 def test_a_message_is_not_told_without_a_session():

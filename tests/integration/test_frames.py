@@ -252,6 +252,7 @@ OUT_OF_RANGE = [
     ("create_thread", "title", "x" * 201),
     ("create_thread", "title", None),
     ("rename_thread", "thread_id", "1"),
+    ("delete_thread", "thread_id", "' OR 1=1 --"),
 ]
 
 
@@ -275,7 +276,7 @@ async def test_a_required_field_that_is_absent_is_named(alice, a):
     """Row 17: as a blank one."""
     absent = {
         "user_message": "content", "stop_agent": "run_id", "start_agent": "agent",
-        "rename_thread": "thread_id",
+        "rename_thread": "thread_id", "delete_thread": "thread_id",
     }  # fmt: skip
     for kind, field in absent.items():
         answer = await a.ask(kind, kind)

@@ -59,6 +59,7 @@ def _theirs(accepted):
         "status": ("run_status", {"run_id": run}),
         "stop": ("stop_agent", {"run_id": run}),
         "starting": ("start_agent", {"thread_id": thread, "agent": "demo", "content": "me too"}),
+        "deleting": ("delete_thread", {"thread_id": thread}),
         "renaming": ("rename_thread", {"thread_id": thread, "title": "mine"}),
     }
 

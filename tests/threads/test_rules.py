@@ -18,6 +18,7 @@ from chatrouting.threads.rules import (
     Person,
     add_answer,
     add_question,
+    delete,
     member_ids,
     name_after,
     new_thread,
@@ -114,6 +115,23 @@ def test_a_title_that_is_kept_is_one_line_that_is_not_blank(title):
 
     assert kept == kept.strip() != ""
     assert len(kept.splitlines()) == 1
+
+
+def test_nothing_is_said_to_a_thread_that_was_deleted_in_the_meantime():
+    owner = a_person()
+    thread = new_thread(owner, "title")
+    read_before = thread_of(owner.id, thread.pk)
+    delete(thread)
+
+    for late in (
+        lambda: add_question(read_before, owner, "late"),
+        lambda: rename(read_before, "late"),
+        lambda: delete(read_before),
+        lambda: thread_of(owner.id, thread.pk),
+    ):
+        with pytest.raises(NotFound):
+            late()
+    assert not thread.messages.exists()
 
 
 def test_another_title_moves_the_thread_to_the_front_and_is_to_be_told():
