@@ -5,17 +5,26 @@ A process of the project takes them with `CHATROUTING_ROUTER=tests.routes_for_te
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Awaitable, Callable
 from dataclasses import FrozenInstanceError
 from typing import ClassVar
 
 from chatrouting.chat.context import Context
 from chatrouting.routing import SERVER_TYPES
 from chatrouting.routing import router as project_router
+from routing_core.live import live_router
 from routing_core.messages import Message
-from routing_core.router import Route, Router
+from routing_core.router import Route, Router, UnknownRoute
 
 SECRET = "/srv/secret/settings.py SELECT password FROM auth_user"
-REPLIES = ("test.counted", "test.opened", "test.passed", "test.shown")
+REPLIES = (
+    "test.changed",
+    "test.counted",
+    "test.opened",
+    "test.passed",
+    "test.served",
+    "test.shown",
+)
 
 
 class Wait(Message, frozen=True):
@@ -89,6 +98,56 @@ class Shown(Message, frozen=True):
     unchangeable: list[str]
 
 
+class Serve(Message, frozen=True):
+    """Ask which route serves."""
+
+    type: ClassVar[str] = "test.serve"
+
+
+class Served(Message, frozen=True):
+    """The route of this name served."""
+
+    type: ClassVar[str] = "test.served"
+
+    by: str
+
+
+class AddRoute(Message, frozen=True):
+    """Serve `test.serve` with one more route, for one person only where `user_id` is given."""
+
+    type: ClassVar[str] = "test.add"
+
+    by: str
+    priority: int = 0
+    only_for: str | None = None
+
+
+class DropRoute(Message, frozen=True):
+    """Take out the routes of this name, or one that never was in the table."""
+
+    type: ClassVar[str] = "test.drop"
+
+    by: str
+
+
+class Churn(Message, frozen=True):
+    """Add a route and take it out again, so often."""
+
+    type: ClassVar[str] = "test.churn"
+
+    times: int
+
+
+class Changed(Message, frozen=True):
+    """So many routes there are; so many messages came to one that was taken out."""
+
+    type: ClassVar[str] = "test.changed"
+
+    routes: int
+    late: int = 0
+    refused: str | None = None
+
+
 class Gate:
     """Where handlers wait; `waiting` of them now."""
 
@@ -151,6 +210,57 @@ def _unchangeable(thing: object, *names: str) -> list[str]:
     return refused
 
 
+def served_by(name: str) -> Callable[[Context, Serve], Awaitable[Served]]:
+    async def serve(ctx: Context, message: Serve) -> Served:
+        return Served(by=name)
+
+    return serve
+
+
+def route_count() -> int:
+    return len(live_router().current().routes)
+
+
+added: dict[str, Route[Context, Serve]] = {}
+
+
+async def add_route(ctx: Context, message: AddRoute) -> Changed:
+    only_for = message.only_for
+    condition = None if only_for is None else lambda ctx: ctx.user.id == only_for
+    route = Route(Serve, served_by(message.by), priority=message.priority, condition=condition)
+    live_router().register(route)
+    added[message.by] = route
+    return Changed(routes=route_count())
+
+
+async def drop_route(ctx: Context, message: DropRoute) -> Changed:
+    route = added.get(message.by) or Route(Serve, served_by(message.by))
+    try:
+        live_router().unregister(route)
+    except UnknownRoute as error:
+        return Changed(routes=route_count(), refused=str(error))
+    return Changed(routes=route_count())
+
+
+async def churn(ctx: Context, message: Churn) -> Changed:
+    late, removed = 0, False
+
+    def accepts(ctx: Context) -> bool:
+        nonlocal late
+        late += removed
+        return True
+
+    for _ in range(message.times):
+        route = Route(Serve, served_by("passing"), priority=100, condition=accepts)
+        live_router().register(route)
+        removed = False
+        await asyncio.sleep(0)
+        live_router().unregister(route)
+        removed = True
+        await asyncio.sleep(0)
+    return Changed(routes=route_count(), late=late)
+
+
 router: Router[Context] = Router(
     [
         *project_router.routes,
@@ -159,6 +269,11 @@ router: Router[Context] = Router(
         Route(CountWaiting, count_waiting),
         Route(Fail, fail),
         Route(ShowContext, show_context),
+        Route(Serve, served_by("first")),
+        Route(Serve, served_by("second")),
+        Route(AddRoute, add_route),
+        Route(DropRoute, drop_route),
+        Route(Churn, churn),
     ],
     server_types=(*SERVER_TYPES, *REPLIES),
 )
