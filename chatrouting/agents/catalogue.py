@@ -41,16 +41,21 @@ def agent_names() -> frozenset[str]:
 
 async def prepare_agents() -> None:
     """Let each agent make ready what it needs. One that cannot says so when it is asked."""
-    for agent in installed_agents().values():
-        if isinstance(agent, Prepared):
-            try:
-                await agent.prepare()
-            except Exception:  # an edge: the other agents of this worker do not need it
-                logger.exception("agent %s could not be prepared", agent.name)
+    for agent in _prepared():
+        try:
+            await agent.prepare()
+        except Exception:  # an edge: the other agents of this worker do not need it
+            logger.exception("%s could not be prepared", type(agent).__name__)
 
 
 async def close_agents() -> None:
     """Let each agent put away what it made ready."""
-    for agent in installed_agents().values():
-        if isinstance(agent, Prepared):
+    for agent in _prepared():
+        try:
             await agent.close()
+        except Exception:  # an edge: the worker ends all the same
+            logger.exception("%s could not be closed", type(agent).__name__)
+
+
+def _prepared() -> list[Prepared]:
+    return [agent for agent in installed_agents().values() if isinstance(agent, Prepared)]

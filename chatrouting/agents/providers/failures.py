@@ -19,7 +19,7 @@ from chatrouting.conf import chat_settings, model_endpoint
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.5
-KEY = re.compile(r"\b(sk|pk|key|Bearer)[-_ ][\w.-]{8,}", re.IGNORECASE)
+KEY = re.compile(r"\b(?:(?:sk|pk|key)[-_]|bearer )[\w.-]{8,}", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
