@@ -78,6 +78,7 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sweep_seconds: Seconds = 3
     queue_per_thread: Count = 10
     queue_per_user: Count = 100
+    publication_tries: Count = 5
     tool_seconds: Seconds = 30
     sync_tools: Count = 8
     audience_seconds: Seconds = 1

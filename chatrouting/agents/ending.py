@@ -5,12 +5,13 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Sequence
+from uuid import UUID
 
 import msgspec
 from redis.exceptions import RedisError
 
 from chatrouting import counters
-from chatrouting.agents import runs
+from chatrouting.agents import dead_letters, runs
 from chatrouting.agents.masking import storable
 from chatrouting.agents.messages import (
     AgentCompleted,
@@ -18,7 +19,7 @@ from chatrouting.agents.messages import (
     RunQueued,
     TokenUsage,
 )
-from chatrouting.agents.models import Run
+from chatrouting.agents.models import DeadLetter, Run, RunStatus
 from chatrouting.agents.queue import enqueue
 from chatrouting.agents.removal import conclude
 from chatrouting.database import in_database
@@ -28,6 +29,8 @@ from chatrouting.threads.rules import member_ids, members_of
 from routing_core.messages import Message
 
 logger = logging.getLogger(__name__)
+
+Kind = DeadLetter.Kind
 
 CONTENT_BYTES = 256 * 1024
 TELL_THE_OPERATOR = ("Tell the operator of this site.",)
@@ -92,13 +95,52 @@ def fits_a_frame(text: str) -> bool:
 
 async def publish_end(run: Run) -> None:
     """Append the run's end to the streams of its thread's members. Repeating it does nothing."""
-    members = await in_database(member_ids, run.thread_id)
     content = await in_database(_content, run)
-    messages: list[Message] = [_error(run)] if run.error_code else []
-    for ordinal, message in enumerate([*messages, _completed(run, content)], start=1):
-        mark = RunMark(str(run.pk), run.fence, ordinal, TextChange.DROP)
-        await publish(members, Event(message, run.thread_id, run.pk, mark=mark))
+    await _tell_end(run, [_error(run)] if run.error_code else [], _completed(run, content))
     await in_database(runs.mark_published, run.pk)
+
+
+async def publish_late(run: Run) -> None:
+    """Publish an end that was kept back. One that cannot be told is tried again, and then is a dead letter:
+
+    then the members are told that the run ended, and no more. Raises redis-py's errors where Valkey is away.
+    """
+    try:
+        await publish_end(run)
+        await in_database(dead_letters.note_success, Kind.END, run.pk)
+    except RedisError:
+        raise
+    except Exception as error:  # an edge: one end that cannot be told keeps no other back
+        logger.exception("the end of run %s could not be told", run.pk)
+        if await in_database(dead_letters.note_failure, Kind.END, run.pk, error):
+            await _tell_end(run, [], _bare(run))
+
+
+async def heed_end(run_id: UUID) -> None:
+    """Tell of a run that was ended where nobody could tell of it, and start what it kept waiting."""
+    run = await in_database(_ended, run_id)
+    if run is not None:
+        await publish_late(run)
+        for admitted in await in_database(runs.beside, run):
+            enqueue(admitted)
+
+
+async def _tell_end(run: Run, before: list[Message], end: Message) -> None:
+    members = await in_database(member_ids, run.thread_id)
+    last = 2 if run.error_code else 1
+    for message in before:
+        await publish(members, _event(run, message, 1))
+    await publish(members, _event(run, end, last))
+
+
+def _event(run: Run, message: Message, ordinal: int) -> Event:
+    mark = RunMark(str(run.pk), run.fence, ordinal, TextChange.DROP)
+    return Event(message, run.thread_id, run.pk, mark=mark)
+
+
+def _ended(run_id: UUID) -> Run | None:
+    ended = Run.objects.filter(pk=run_id, status=RunStatus.COMPLETED, end_published_at=None)
+    return ended.select_related("answer").first()
 
 
 async def tell_positions(moved: Sequence[tuple[int, Run]]) -> None:
@@ -146,6 +188,18 @@ def _completed(run: Run, content: str) -> AgentCompleted:
         return message
     usage = TokenUsage(input_tokens=run.input_tokens, output_tokens=run.output_tokens)
     return msgspec.structs.replace(message, usage=usage)
+
+
+def _bare(run: Run) -> AgentCompleted:
+    """The end without what may be damaged: the answer stands in the history."""
+    return AgentCompleted(
+        outcome=run.outcome,
+        content=None,
+        message_id=str(run.answer_message_id),
+        attempt=run.attempt,
+        duration_ms=0,
+        tools_used=[],
+    )
 
 
 def _duration_ms(run: Run) -> int:

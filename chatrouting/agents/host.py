@@ -110,7 +110,7 @@ class RunHost:
         for run in await in_database(runs.unclaimed, now, SWEEP_BATCH):
             enqueue(run)
         for run in await in_database(runs.unpublished, now, SWEEP_BATCH):
-            await ending.publish_end(run)
+            await ending.publish_late(run)
 
     async def _execute(self, claimed: runs.Claimed) -> None:
         run = claimed.run

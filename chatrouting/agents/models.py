@@ -6,6 +6,7 @@ from typing import ClassVar
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from chatrouting.threads.models import Thread, ThreadMessage
 
@@ -89,6 +90,10 @@ class Run(models.Model):
     end_published_at = models.DateTimeField(null=True)
 
     class Meta:
+        permissions: ClassVar = [
+            ("stop_run", "Can stop runs"),
+            ("retry_run", "Can ask the question of a run again"),
+        ]
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["thread"],
@@ -153,3 +158,50 @@ class ToolCall(models.Model):
 
     def __str__(self) -> str:
         return f"{self.tool} {self.call_id}"
+
+
+class DeadLetter(models.Model):
+    """What did not come off: a run that ended so, or something its thread's members could not be told.
+
+    A publication that fails for another reason than a Valkey that is away is `trying`, ever more slowly,
+    until it is `dead` and waits for an operator. A run is dead at once: its tries are its attempts.
+    """
+
+    class Kind(models.TextChoices):
+        RUN = "run"
+        END = "end", "end of a run"
+        MESSAGE = "message", "announcement of a message"
+
+    class State(models.TextChoices):
+        TRYING = "trying"
+        DEAD = "dead"
+        REPLAYED = "replayed"
+        DISCARDED = "discarded"
+
+    id = models.BigAutoField(primary_key=True)
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="dead_letters")
+    state = models.CharField(max_length=10, choices=State.choices)
+    tries = models.PositiveIntegerField(default=0)
+    reason = models.CharField(max_length=500)
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    next_at = models.DateTimeField(null=True)
+    decided_at = models.DateTimeField(null=True)
+    decided_by = models.CharField(max_length=150, blank=True)
+
+    class Meta:
+        permissions: ClassVar = [("decide_deadletter", "Can replay and discard dead letters")]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["kind", "run"], name="chatrouting_letter_once")
+        ]
+        indexes: ClassVar = [models.Index(fields=["state"], name="chatrouting_letter_state")]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.run_id}"
+
+    @classmethod
+    def held_back(cls, kind: Kind) -> models.QuerySet["DeadLetter", uuid.UUID]:
+        """The ids of the runs whose publication of this kind is not to be tried now."""
+        later = Q(state=cls.State.TRYING, next_at__gt=timezone.now())
+        resting = Q(state__in=(cls.State.DEAD, cls.State.DISCARDED))
+        return cls.objects.filter(later | resting, kind=kind).values_list("run_id", flat=True)

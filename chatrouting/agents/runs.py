@@ -16,11 +16,13 @@ from django.utils import timezone
 
 from chatrouting.agents.admission import admit_after, moved_after, place_for
 from chatrouting.agents.contract import Usage
-from chatrouting.agents.models import Outcome, Priority, Run, RunStatus, ToolCall
+from chatrouting.agents.models import DeadLetter, Outcome, Priority, Run, RunStatus, ToolCall
 from chatrouting.conf import chat_settings
 from chatrouting.threads.models import Thread, ThreadMessage
 from chatrouting.threads.rules import Answer, add_answer, seen_by
 from routing_core.errors import NotFound
+
+DEAD = (Outcome.FAILED, Outcome.TIMEOUT, Outcome.LOST)  # what an operator may want tried again
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +181,14 @@ def end(run: Run, ending: Ending) -> Ended | None:
     answer = add_answer(run.question, Answer(run.answer_message_id, run.agent, ending.content), now)
     Run.objects.filter(pk=run.pk).update(answer=answer)
     run.tool_calls.filter(status=ToolCall.Status.STARTED).update(status=ToolCall.Status.INTERRUPTED)
+    if ending.outcome in DEAD:
+        DeadLetter.objects.create(
+            kind=DeadLetter.Kind.RUN,
+            run=run,
+            state=DeadLetter.State.DEAD,
+            tries=run.attempt if ending.attempt is None else ending.attempt,
+            reason=_reason(ending),
+        )
     admitted = admit_after(run)
     return Ended(
         Run.objects.get(pk=run.pk),
@@ -197,18 +207,30 @@ def unclaimed(now: datetime, limit: int) -> list[Run]:
     return list(found.order_by("priority", "admitted_at")[:limit])
 
 
+def beside(run: Run) -> list[Run]:
+    """Runs of its thread or its user that may begin and that no worker has had yet."""
+    near = Q(thread_id=run.thread_id) | Q(user_id=run.user_id)
+    return list(Run.objects.filter(near, status=RunStatus.RUNNING, fence=0))
+
+
 def unpublished(now: datetime, limit: int) -> list[Run]:
     """Ended runs whose end a crash may have kept from their members' streams."""
     late = now - timedelta(seconds=3)
     found = Run.objects.filter(
         status=RunStatus.COMPLETED, end_published_at=None, finished_at__lt=late
     )
-    return list(found.select_related("answer").order_by("finished_at")[:limit])
+    due = found.exclude(pk__in=DeadLetter.held_back(DeadLetter.Kind.END))
+    return list(due.select_related("answer").order_by("finished_at")[:limit])
 
 
 def mark_published(run_id: UUID) -> None:
     """The end of this run stands in its members' streams."""
     Run.objects.filter(pk=run_id).update(end_published_at=timezone.now())
+
+
+def _reason(ending: Ending) -> str:
+    failure = ending.failure
+    return f"{failure.code}: {failure.text}"[:500] if failure else str(ending.outcome)
 
 
 def _ending_fields(ending: Ending) -> dict[str, object]:

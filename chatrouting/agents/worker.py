@@ -9,6 +9,7 @@ from uuid import UUID
 
 from streaq import Worker
 
+from chatrouting.agents import ending
 from chatrouting.agents.catalogue import close_agents, prepare_agents
 from chatrouting.agents.host import RunHost
 from chatrouting.agents.queue import QUEUES, TASK, run_queue, streaq_worker
@@ -104,6 +105,13 @@ def _worker(host: RunHost, intake: Intake) -> Worker[None]:
 
 
 async def _heed_stops(host: RunHost) -> None:
-    """Stop a run as soon as the nudge comes; the flag in the database is seen a second later anyway."""
+    """Stop a run as soon as the nudge comes; the flag in the database is seen a second later anyway.
+
+    Or tell of it, where an operator has ended it in the database: the sweep would, seconds later.
+    """
     async for run_id in stops():
         host.stop(UUID(run_id), Stop.CANCELLED)
+        try:
+            await ending.heed_end(UUID(run_id))
+        except Exception:  # an edge: the sweep tells what was not told here
+            logger.warning("the end of run %s is told later", run_id, exc_info=True)

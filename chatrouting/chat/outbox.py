@@ -12,7 +12,10 @@ from typing import Any
 
 from django.utils import timezone
 from msgspec import UNSET
+from redis.exceptions import RedisError
 
+from chatrouting.agents import dead_letters
+from chatrouting.agents.models import DeadLetter
 from chatrouting.chat.messages import Author, MessageAdded
 from chatrouting.chat.removal import deleted_threads, remove
 from chatrouting.chat.titles import tell_title, untold_titles
@@ -25,6 +28,7 @@ from chatrouting.threads.rules import member_ids
 
 logger = logging.getLogger(__name__)
 
+MESSAGE = DeadLetter.Kind.MESSAGE
 LATE = timedelta(seconds=3)
 BATCH = 100
 
@@ -48,6 +52,19 @@ async def announce(question: ThreadMessage) -> None:
         key = f"message:{question.pk}"
         await publish([user_id], Event(added, question.thread_id, run_id, key))
     await in_database(_mark, question)
+
+
+async def announce_late(question: ThreadMessage) -> None:
+    """As `announce`; one that cannot be told is tried again more and more slowly, and then is a dead letter."""
+    run_id = question.asked_run.pk
+    try:
+        await announce(question)
+        await in_database(dead_letters.note_success, MESSAGE, run_id)
+    except RedisError:
+        raise
+    except Exception as error:
+        await in_database(dead_letters.note_failure, MESSAGE, run_id, error)
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +110,12 @@ def late_messages() -> list[ThreadMessage]:
         asked_run__isnull=False,
         created_at__lt=timezone.now() - LATE,
     )
-    return list(found.select_related("asked_run").order_by("created_at")[:BATCH])
+    due = found.exclude(asked_run__in=DeadLetter.held_back(MESSAGE))
+    return list(due.select_related("asked_run").order_by("created_at")[:BATCH])
 
 
 DUE = (
-    Due(late_messages, announce),
+    Due(late_messages, announce_late),
     Due(untold_titles, tell_title),
     Due(untold_turnover, tell_turnover),
     Due(deleted_threads, remove),

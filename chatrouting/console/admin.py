@@ -1,5 +1,13 @@
 """Everything the admin shows; Django looks for it under this name."""
 
-from chatrouting.console import broadcasts, connections, people, processes, runs, threads
+from chatrouting.console import (
+    broadcasts,
+    connections,
+    dead_letters,
+    people,
+    processes,
+    runs,
+    threads,
+)
 
-__all__ = ["broadcasts", "connections", "people", "processes", "runs", "threads"]
+__all__ = ["broadcasts", "connections", "dead_letters", "people", "processes", "runs", "threads"]

@@ -8,7 +8,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 
-from chatrouting.agents.models import Run
+from chatrouting.agents.models import DeadLetter, Run
 from chatrouting.chat.models import Broadcast, Undelivered
 from chatrouting.connections.models import Connection, Process
 from chatrouting.threads.models import Thread, ThreadMessage
@@ -22,6 +22,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, type[Model]], ...]], ...] = (
             ("Threads", "forum", Thread),
             ("Messages", "chat_bubble", ThreadMessage),
             ("Runs", "smart_toy", Run),
+            ("Dead letters", "unsubscribe", DeadLetter),
         ),
     ),
     (

@@ -5,9 +5,14 @@ import uuid
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from unfold.decorators import display
 
+from chatrouting.agents.dead_letters import ask_again
 from chatrouting.agents.models import Outcome, Run, RunStatus, ToolCall
+from chatrouting.agents.stopping import stop_now
+from chatrouting.console.acting import Act, act
 from chatrouting.console.durations import time_taken
 from chatrouting.console.readonly import ReadOnlyAdmin, ReadOnlyInline
 
@@ -71,6 +76,7 @@ class RunAdmin(ReadOnlyAdmin):
     search_help_text = "Search by user name, agent, trace id, or the id of a run, thread or user"
     id_fields: ClassVar = {uuid.UUID: ("id", "thread_id"), int: ("user_id",)}
     ordering = ("-created_at",)
+    actions = ("stop_these", "retry_these")
     inlines = (ToolCallInline,)
     readonly_fields = ("duration",)
     fieldsets = (
@@ -95,6 +101,22 @@ class RunAdmin(ReadOnlyAdmin):
             },
         ),
     )
+
+    def has_stop_permission(self, request: HttpRequest) -> bool:
+        """Asked by the admin before it offers to stop runs."""
+        return request.user.has_perm("chatrouting_agents.stop_run")
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """Asked by the admin before it offers to ask again."""
+        return request.user.has_perm("chatrouting_agents.retry_run")
+
+    @admin.action(description="Stop", permissions=["stop"])
+    def stop_these(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
+        act(self, request, queryset, Act("Stopped.", stop_now))
+
+    @admin.action(description="Ask their questions again", permissions=["retry"])
+    def retry_these(self, request: HttpRequest, queryset: QuerySet[Run]) -> None:
+        act(self, request, queryset, Act("Asked again.", ask_again))
 
     @display(description="status", ordering="status", label=STATUS_COLOURS)  # type: ignore[untyped-decorator]  # because unfold has no types
     def run_status(self, run: Run) -> tuple[str, str]:

@@ -176,6 +176,14 @@ async def _nudge(message: dict[str, Any]) -> None:
         logger.warning("the workers were not nudged", exc_info=True)
 
 
+def ring_stop_now(run_id: str) -> None:
+    """`ring_stop` for callers without an event loop."""
+    try:
+        _send_now(WORKERS, {"type": STOP, "run_id": run_id})
+    except Exception:  # an edge: as above
+        logger.warning("the workers were not nudged", exc_info=True)
+
+
 async def stops() -> AsyncIterator[str]:
     """The ids of runs that workers are nudged to stop, for ever."""
     async for message in _nudges(STOP):
