@@ -64,3 +64,12 @@ class Typing(Message, frozen=True):
     user_id: str
     name: str
     is_typing: bool
+
+
+class PresenceShown(Message, frozen=True):
+    """Somebody one shares a thread with is online, or no longer."""
+
+    type: ClassVar[str] = "presence"
+
+    user_id: str
+    online: bool

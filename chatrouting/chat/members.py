@@ -17,6 +17,7 @@ from chatrouting.chat.member_messages import (
     TypingNoted,
     UserTyping,
 )
+from chatrouting.chat.presence import introduce
 from chatrouting.chat.quota import Quota
 from chatrouting.chat.receipts import Done, is_repeated, once
 from chatrouting.chat.turnover import tell_turnover
@@ -44,6 +45,7 @@ async def add_member(ctx: Context, message: AddMember) -> Members:
     done = await in_database(_add, ctx, message)
     if done.work:
         await _tell(message.thread_id)
+        await introduce(done.reply.members[-1].user_id, message.thread_id)
     return done.reply
 
 

@@ -89,3 +89,18 @@ class Undelivered(models.Model):
 
     def __str__(self) -> str:
         return f"{self.broadcast_id} to {self.user_id}"
+
+
+class Presence(models.Model):
+    """Somebody who is taken for online. `left_at`: since when they have no socket, where they have none."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        primary_key=True,
+        related_name="presence",
+    )
+    left_at = models.DateTimeField(null=True, db_index=True)
+
+    def __str__(self) -> str:
+        return str(self.user)

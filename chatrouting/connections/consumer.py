@@ -13,6 +13,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 
 from chatrouting.chat.context import Context
+from chatrouting.chat.presence import greet
 from chatrouting.conf import chat_settings
 from chatrouting.connections.admission import admit
 from chatrouting.connections.handshakes import received
@@ -106,12 +107,13 @@ class ChatConsumer(AsyncWebsocketConsumer):
         if refused is not None:
             self.end(refused)
             return
-        await live_connections().add(self)
+        first = await live_connections().add(self)
         if self.socket.is_closed:  # told to end in the meantime
             return
         self._go_live()
         self._show(encode_signal(welcome(self.context, self.delivery, recovered)))
         self.delivery.start()
+        self._begin(greet(found.person.id, first=first, show=self._show))
 
     def _go_live(self) -> None:
         self.socket.go_live()

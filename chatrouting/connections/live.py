@@ -9,6 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from chatrouting import counters
+from chatrouting.chat.presence import tell_gone
 from chatrouting.conf import chat_settings
 from chatrouting.connections import registry
 from chatrouting.connections.models import Connection
@@ -87,8 +88,8 @@ class LiveConnections:
             return CloseCode.OVER_CAPACITY
         return None
 
-    async def add(self, connection: LiveConnection) -> None:
-        """Take a socket in; its row is written when this returns."""
+    async def add(self, connection: LiveConnection) -> bool:
+        """Take a socket in; its row is written when this returns. Whether its user came online with it."""
         self._open[connection.row.pk] = connection
         self._told[connection.row.pk] = connection.seen
         self._sweep.note(connection)
@@ -97,10 +98,13 @@ class LiveConnections:
         counters.connections_opened.inc()
         counters.connections_active.inc()
         connection.row.process_id = await self._process_id()
-        over = await in_database(registry.open_connection, _row(connection))
-        if over:
-            dismissal = Dismissal(CloseCode.REPLACED, connection_ids=tuple(over))
+        opened = await in_database(registry.open_connection, _row(connection))
+        if connection.row.pk not in self._open:  # it was let go before its row was written
+            await in_database(registry.close_connection, connection.row)
+        if opened.over:
+            dismissal = Dismissal(CloseCode.REPLACED, connection_ids=opened.over)
             await ring_dismissal(str(connection.row.user_id), dismissal)
+        return opened.first
 
     async def remove(self, connection: LiveConnection) -> None:
         """Let a socket go. Does nothing where it was never taken in, or is gone already."""
@@ -112,7 +116,7 @@ class LiveConnections:
         counters.connections_closed.labels(int(connection.close_code)).inc()
         if not self._open:
             self._empty.set()
-        await in_database(registry.close_connection, connection.row.pk)
+        await in_database(registry.close_connection, connection.row)
 
     def _address_left(self, address: str) -> None:
         self._addresses[address] -= 1
@@ -161,6 +165,7 @@ class LiveConnections:
             del self._told[key]  # to the end of the line
             self._told[key] = changed[key]
         await in_database(registry.sweep_dead)
+        await tell_gone(await in_database(registry.sweep_gone))
 
     def _changed(self) -> dict[UUID, registry.Seen]:
         """What there is to tell: of those that were told longest ago, as many as one write takes."""

@@ -3,14 +3,17 @@
 import os
 import platform
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from chatrouting.chat import presence
 from chatrouting.conf import chat_settings
 from chatrouting.connections.models import Connection, Process
 
@@ -47,23 +50,64 @@ def _this_process(process_id: UUID) -> Process:
 
 def end_process(process_id: UUID) -> None:
     """Remove this process and whatever connections it still has."""
-    Process.objects.filter(pk=process_id).delete()
+    with transaction.atomic():
+        _remove(Process.objects.filter(pk=process_id))
 
 
-def open_connection(opened: Connection) -> list[str]:
-    """Write the row of a socket that was just opened.
+def _remove(processes: QuerySet[Process]) -> int:
+    """Remove these with their connections; how many those were."""
+    theirs = Connection.objects.filter(process__in=processes).values_list("user_id", flat=True)
+    user_ids = set(theirs)
+    _, removed = processes.delete()
+    _note_left(user_ids)
+    return removed.get(Connection._meta.label, 0)
 
-    Returns the ids of the user's oldest sockets that are over the limit, in whatever process they are.
+
+def _note_left(user_ids: Collection[int]) -> None:
+    """A socket of each of these is gone; perhaps it was their last."""
+    if user_ids:
+        still_here = set(connected_users().filter(user_id__in=user_ids))
+        presence.left(list(set(user_ids) - still_here))
+
+
+def connected_users() -> QuerySet[Connection, Any]:
+    """The ids of all who have sockets."""
+    return Connection.objects.values_list("user_id", flat=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What opening a socket came to.
+
+    `over`: the ids of the user's oldest sockets that are over the limit, in whatever process they are;
+    `first`: whether the user came online with it.
     """
-    opened.save(force_insert=True)
+
+    over: tuple[str, ...]
+    first: bool
+
+
+def open_connection(opened: Connection) -> Opened:
+    """Write the row of a socket that was just opened."""
+    with transaction.atomic():
+        opened.save(force_insert=True)
+        first = presence.came(opened.user_id)
     mine = Connection.objects.filter(user_id=opened.user_id, process__seen_at__gte=alive_since())
     newest = mine.order_by("-opened_at", "-id").values_list("id", flat=True)
-    return [str(over) for over in newest[chat_settings().connections_per_user :]]
+    over = newest[chat_settings().connections_per_user :]
+    return Opened(tuple(str(each) for each in over), first)
 
 
-def close_connection(connection_id: UUID) -> None:
+def close_connection(closed: Connection) -> None:
     """Remove the row of a socket that ended."""
-    Connection.objects.filter(pk=connection_id).delete()
+    with transaction.atomic():
+        Connection.objects.filter(pk=closed.pk).delete()
+        _note_left([closed.user_id])
+
+
+def sweep_gone() -> list[str]:
+    """The ids of users who have been without a socket for so long that they are offline now."""
+    return presence.expire(connected_users())
 
 
 def keep_alive(process_id: UUID, seen: Mapping[UUID, Seen]) -> bool:
@@ -96,9 +140,7 @@ def _tell(seen: Mapping[UUID, Seen]) -> None:
 def sweep_dead() -> int:
     """Remove processes that said nothing for too long, with their connections."""
     with transaction.atomic():
-        dead = Process.objects.filter(seen_at__lt=alive_since())
-        _, removed = dead.delete()
-    return removed.get(Connection._meta.label, 0)
+        return _remove(Process.objects.filter(seen_at__lt=alive_since()))
 
 
 def alive_since() -> datetime:

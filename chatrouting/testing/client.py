@@ -142,7 +142,7 @@ class ProtocolClient:
         chosen = id or next(self._ids)
         before = len(self.answers(chosen))
         await self.say(kind, chosen, **payload)
-        await self._until(lambda: len(self.answers(chosen)) > before, f"an answer to {chosen!r}")
+        await self.until(lambda: len(self.answers(chosen)) > before, f"an answer to {chosen!r}")
         return self.answers(chosen)[before]
 
     async def ping(self) -> Frame:
@@ -169,13 +169,13 @@ class ProtocolClient:
 
     async def ready(self) -> Self:
         """Wait for `welcome`."""
-        await self._until(lambda: bool(self.frames), "the first frame")
+        await self.until(lambda: bool(self.frames), "the first frame")
         assert self.welcome
         return self
 
     async def reply(self, id: str | None) -> Frame:
         """The frame that answers the message with this id: a reply or an error."""
-        await self._until(lambda: bool(self.answers(id)), f"an answer to {id!r}")
+        await self.until(lambda: bool(self.answers(id)), f"an answer to {id!r}")
         return self.answers(id)[-1]
 
     def answers(self, id: str | None = "") -> list[Frame]:
@@ -198,18 +198,18 @@ class ProtocolClient:
             ]
             return bool(found)
 
-        await self._until(there, f"the event {kind} {payload or ''}")
+        await self.until(there, f"the event {kind} {payload or ''}")
         self._taken = found[0] + 1
         return self.frames[found[0]]
 
     async def expect_signal(self, kind: str) -> Frame:
         """The last signal of this type, when one has come."""
-        await self._until(lambda: bool(self.signals(kind)), f"the signal {kind}")
+        await self.until(lambda: bool(self.signals(kind)), f"the signal {kind}")
         return self.signals(kind)[-1]
 
     async def whole_run(self, run_id: str) -> list[Frame]:
         """Wait for the end of a run, and return all its events on this socket."""
-        await self._until(
+        await self.until(
             lambda: any(each["type"] == "agent_completed" for each in self.of_run(run_id)),
             f"agent_completed of {run_id}",
         )
@@ -217,17 +217,17 @@ class ProtocolClient:
 
     async def at(self, seq: int) -> Self:
         """Wait until this socket has seen the position `seq`."""
-        await self._until(lambda: self.seq >= seq, f"seq {seq}")
+        await self.until(lambda: self.seq >= seq, f"seq {seq}")
         return self
 
     async def closed(self) -> int | None:
         """Wait for the end of the socket, announced or not. Returns its close code."""
-        await self._until(self._reader.done, "the close")
+        await self.until(self._reader.done, "the close")
         return self._socket.close_code
 
     async def expect_close(self, code: int, *, seconds: float | None = None) -> Frame:
         """Wait for the close, announced by `bye` with the same code. Returns the payload of `bye`."""
-        await self._until(self._reader.done, f"close {code}", seconds)
+        await self.until(self._reader.done, f"close {code}", seconds)
         assert self._socket.close_code == code, (
             f"closed with {self._socket.close_code}; {self._shown()}"
         )
@@ -268,9 +268,10 @@ class ProtocolClient:
         finally:
             self._came.set()
 
-    async def _until(
+    async def until(
         self, condition: Callable[[], bool], what: str, seconds: float | None = None
     ) -> None:
+        """Wait until this holds; it is looked at whenever a frame has come."""
         bound = self._seconds if seconds is None else seconds
         try:
             async with asyncio.timeout(bound):

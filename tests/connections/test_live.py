@@ -98,6 +98,19 @@ async def test_a_socket_is_removed_once(live):
     assert count(closed) == before
 
 
+async def test_a_socket_that_goes_before_its_row_is_written_leaves_none(live):
+    """Row 60: no entry in any table."""
+    socket = Socket(await in_database(a_row))
+    adding = asyncio.create_task(live.add(socket))
+    while not len(live):  # noqa: ASYNC110 - reason: nothing tells of it
+        await asyncio.sleep(0)
+    del live._open[socket.row.pk]
+
+    await adding
+
+    assert await stored(socket) is None
+
+
 async def test_a_socket_that_was_never_taken_in_is_not_counted_as_closed(live):
     closed = counters.connections_closed.labels(1006)
     before = count(closed)

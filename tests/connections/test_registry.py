@@ -45,20 +45,20 @@ def test_a_socket_has_a_row_until_it_closes(process):
     row = opened(process)
     assert rows_of(process) == {row.pk}
 
-    registry.close_connection(row.pk)
+    registry.close_connection(row)
 
     assert rows_of(process) == set()
 
 
 def test_closing_what_is_gone_does_nothing(process):
-    registry.close_connection(uuid.uuid4())
+    registry.close_connection(a_row(process))
 
 
 def test_closing_one_leaves_the_others(process):
     """Row 61."""
     first, second = opened(process), opened(process)
 
-    registry.close_connection(first.pk)
+    registry.close_connection(first)
 
     assert rows_of(process) == {second.pk}
 

@@ -1,0 +1,124 @@
+"""Who is online, as those are told who share a thread with them.
+
+Somebody comes online with the first socket over all processes. They are told to be offline when they have had
+none for `presence_grace_seconds`, so that a reload or a deploy tells nobody anything. The rooms that keep
+sockets say who came and who has none left, in the transaction that writes it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from chatrouting.chat.member_messages import PresenceShown
+from chatrouting.chat.models import Presence
+from chatrouting.conf import chat_settings
+from chatrouting.database import in_database
+from chatrouting.stream.doorbell import Signal, ring_signal
+from chatrouting.threads.models import ThreadMember
+from chatrouting.threads.rules import member_ids
+from routing_core.envelope import encode_signal
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 200  # how many a process tells to be offline in one round
+
+
+def came(user_id: int | str) -> bool:
+    """Somebody has a socket. Whether they were offline before."""
+    if Presence.objects.filter(user_id=user_id).update(left_at=None):
+        return False
+    try:
+        with transaction.atomic():
+            Presence.objects.create(user_id=user_id)
+    except IntegrityError:  # another socket of theirs was faster
+        return False
+    return True
+
+
+def left(user_ids: Collection[int | str]) -> None:
+    """These have no socket any more; their grace begins."""
+    Presence.objects.filter(user_id__in=user_ids, left_at=None).update(left_at=timezone.now())
+
+
+def expire(connected: QuerySet[Any, Any]) -> list[str]:
+    """Take those for offline whose grace is over; their ids. `connected` gives the ids of all with sockets."""
+    due = timezone.now() - timedelta(seconds=chat_settings().presence_grace_seconds)
+    late = Presence.objects.filter(left_at__lt=due)
+    if not late.exists():
+        return []
+    with transaction.atomic():
+        late.filter(user_id__in=connected).update(left_at=None)
+        locked = late.select_for_update(skip_locked=True).values_list("user_id", flat=True)
+        gone = list(locked[:AT_ONCE])
+        Presence.objects.filter(user_id__in=gone).delete()
+    return [str(user_id) for user_id in gone]
+
+
+def online_peers(user_id: str) -> list[str]:
+    """Those online who share a thread with this user."""
+    return [peer for _, peer in _pairs([user_id])]
+
+
+def _pairs(user_ids: Sequence[str]) -> list[tuple[str, str]]:
+    """These users, each with everybody online who shares a thread with them."""
+    found = ThreadMember.objects.filter(
+        thread__members__user_id__in=user_ids,
+        thread__deleted_at=None,
+        user__presence__isnull=False,
+    ).values_list("thread__members__user_id", "user_id")
+    pairs = {(str(user_id), str(peer)) for user_id, peer in found}
+    return sorted((user_id, peer) for user_id, peer in pairs if user_id != peer)
+
+
+async def greet(user_id: str, *, first: bool, show: Callable[[str], object]) -> None:
+    """Show a new socket who is online, and where it is the user's first, show the others that they are."""
+    try:
+        peers = await in_database(online_peers, user_id)
+        for peer in peers:
+            show(_shown(peer, online=True))
+        if first:
+            await _tell([(peer, user_id) for peer in peers], online=True)
+    except Exception:  # an edge: a socket works without
+        logger.warning("who is online was not shown to user %s", user_id, exc_info=True)
+
+
+async def introduce(user_id: str, thread_id: UUID) -> None:
+    """Somebody joined a thread: they and the others see of each other who is online."""
+    try:
+        online = await in_database(_online_in, thread_id)
+    except Exception:  # an edge: who joined has joined, whoever is told of it
+        logger.warning("thread %s was not shown who is online", thread_id, exc_info=True)
+        return
+    if user_id in online:
+        others = [each for each in online if each != user_id]
+        both = [(user_id, each) for each in others] + [(each, user_id) for each in others]
+        await _tell(both, online=True)
+
+
+def _online_in(thread_id: UUID) -> list[str]:
+    found = Presence.objects.filter(user_id__in=member_ids(thread_id))
+    return [str(user_id) for user_id in found.values_list("user_id", flat=True)]
+
+
+async def tell_gone(user_ids: Sequence[str]) -> None:
+    """Show those who share a thread with them that these are offline."""
+    if user_ids:
+        pairs = await in_database(_pairs, user_ids)
+        await _tell([(peer, user_id) for user_id, peer in pairs], online=False)
+
+
+async def _tell(pairs: Sequence[tuple[str, str]], *, online: bool) -> None:
+    """Show each first one how the second stands."""
+    rung = (ring_signal(to, Signal(_shown(about, online=online))) for to, about in pairs)
+    await asyncio.gather(*rung)
+
+
+def _shown(user_id: str, *, online: bool) -> str:
+    return encode_signal(PresenceShown(user_id=user_id, online=online))
