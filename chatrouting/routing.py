@@ -1,31 +1,45 @@
 """Everything a client may say, and who answers it: the whole table."""
 
+from chatrouting.agents.messages import RUN_EVENTS
 from chatrouting.chat import broadcasts, conversation, members, reading, threads
 from chatrouting.chat.context import Context
-from chatrouting.chat.member_messages import AddMember, RemoveMember, UserTyping
+from chatrouting.chat.member_messages import AddMember, RemoveMember, Typing, UserTyping
 from chatrouting.chat.messages import (
     ListThreads,
+    MessageAdded,
     RunStatusAsked,
     SendBroadcast,
     StartAgent,
     StopAgent,
+    SystemMessage,
     ThreadHistory,
     UserMessage,
 )
 from chatrouting.chat.thread_messages import CreateThread, DeleteThread, RenameThread
 from chatrouting.connections import liveness
-from chatrouting.connections.messages import Heartbeat, Ping, Subscribe
+from chatrouting.connections.messages import Heartbeat, Ping, Subscribe, Welcome
+from chatrouting.threads.messages import MembersChanged, ThreadRemoved, ThreadUpdated
+from routing_core.closing import Bye
+from routing_core.messages import ErrorPayload, Message
 from routing_core.router import Route, Router
 
-# Replies, events and signals of the protocol: a client that sends one is told that it may not.
-SERVER_TYPES = (
-    "agent_completed", "agent_delta", "agent_error", "agent_started", "agent_thinking",
-    "approval_required", "approval_resolved", "broadcast_sent", "bye", "decision_recorded", "error",
-    "heartbeat_ack", "members", "members_changed", "message_accepted", "message_added", "pong",
-    "presence", "run_queued", "run_stopping", "subscribed", "system_message", "thread_created",
-    "thread_deleted", "thread_list", "thread_removed", "thread_renamed", "thread_updated",
-    "tool_completed", "tool_executing", "typing", "typing_noted", "welcome",
-)  # fmt: skip
+EVENTS: tuple[type[Message], ...] = (
+    *RUN_EVENTS,
+    MessageAdded,
+    SystemMessage,
+    ThreadUpdated,
+    ThreadRemoved,
+    MembersChanged,
+)
+SIGNALS: tuple[type[Message], ...] = (Welcome, Bye, ErrorPayload, Typing)
+
+# Of the protocol, and only the server's, without a class yet.
+PLANNED = (
+    "approval_required",
+    "approval_resolved",
+    "decision_recorded",
+    "presence",
+)
 
 router: Router[Context] = Router(
     [
@@ -46,5 +60,7 @@ router: Router[Context] = Router(
         Route(Ping, liveness.ping),
         Route(Heartbeat, liveness.heartbeat),
     ],
-    server_types=SERVER_TYPES,
+    events=EVENTS,
+    signals=SIGNALS,
+    server_types=PLANNED,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args, get_type_hints
 
 from routing_core.envelope import SHOWN_TYPE_CHARACTERS
 from routing_core.errors import PermissionDenied, TypeNotAllowed, UnknownType
@@ -21,7 +21,8 @@ class Route(Generic[C, M]):
     """One row of the table: messages of this class go to this handler.
 
     Of the routes of one type the highest `priority` serves, at equal priority the first; one whose
-    `condition` refuses the context is passed over. `name` is where the handler stands, as an import path.
+    `condition` refuses the context is passed over. `name` is where the handler stands, as an import
+    path; `replies` are what its annotation says it returns.
     """
 
     message: type[M]
@@ -29,10 +30,12 @@ class Route(Generic[C, M]):
     priority: int = field(default=0, kw_only=True)
     condition: Callable[[C], bool] | None = field(default=None, kw_only=True)
     name: str = field(init=False, compare=False)
+    replies: tuple[type[Message], ...] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         name = f"{self.handler.__module__}.{self.handler.__qualname__}"
         object.__setattr__(self, "name", name)
+        object.__setattr__(self, "replies", _replies(self.handler))
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -47,25 +50,33 @@ class Route(Generic[C, M]):
 class Router(Generic[C]):
     """The whole table: message type → routes, best first.
 
-    `server_types` are the types that only the server sends: a client that sends one is told so. Messages
-    of the types `switched_off`, and of their aliases, are refused whatever route they have.
+    `events` and `signals` are what the server sends unasked; their types, those of the replies and the
+    further `server_types` are sent by the server alone: a client that sends one is told so. Messages of the
+    types `switched_off`, and of their aliases, are refused whatever route they have.
     """
 
     def __init__(
         self,
         routes: Iterable[Route[C, Any]],
         *,
+        events: Iterable[type[Message]] = (),
+        signals: Iterable[type[Message]] = (),
         server_types: Iterable[str] = (),
         switched_off: Iterable[str] = (),
     ) -> None:
         """Raises `ValueError` where two classes claim one type, or a client type is a server type."""
         self.routes = tuple(routes)
-        self.server_types = frozenset(server_types)
+        self.events, self.signals = tuple(events), tuple(signals)
+        self._further = frozenset(server_types)
+        unasked = frozenset(each.type for each in (*self.events, *self.signals))
+        self.server_types = self._further | unasked
         self.switched_off = frozenset(switched_off)
         self._table: dict[str, tuple[Route[C, Any], ...]] = {}
         for route in sorted(self.routes, key=lambda route: -route.priority):
             for name in route.types:
                 self._add(name, route)
+        replies = {reply.type for route in self.routes for reply in route.replies}
+        self.server_types |= replies - self._table.keys()
 
     def _add(self, name: str, route: Route[C, Any]) -> None:
         held = self._table.get(name, ())
@@ -116,7 +127,13 @@ class Router(Generic[C]):
         return self._of(self.routes, self.switched_off | chosen)
 
     def _of(self, routes: Iterable[Route[C, Any]], switched_off: frozenset[str]) -> "Router[C]":
-        return Router(routes, server_types=self.server_types, switched_off=switched_off)
+        return Router(
+            routes,
+            events=self.events,
+            signals=self.signals,
+            server_types=self._further,
+            switched_off=switched_off,
+        )
 
     def _not_there(self, route: Route[C, Any]) -> str:
         name = route.message.type
@@ -130,3 +147,13 @@ class Router(Generic[C]):
     def types(self) -> dict[str, tuple[Route[C, Any], ...]]:
         """Every type and alias a client may send, with its routes, best first."""
         return dict(self._table)
+
+
+def _replies(handler: object) -> tuple[type[Message], ...]:
+    """The messages that a handler's annotation says it returns; none where that says nothing."""
+    try:
+        returned = get_type_hints(handler).get("return")
+    except (NameError, TypeError):  # a name only type checkers know; a thing without annotations
+        return ()
+    kinds = get_args(returned) or (returned,)
+    return tuple(each for each in kinds if isinstance(each, type) and issubclass(each, Message))

@@ -10,21 +10,13 @@ from dataclasses import FrozenInstanceError
 from typing import ClassVar
 
 from chatrouting.chat.context import Context
-from chatrouting.routing import SERVER_TYPES
+from chatrouting.routing import PLANNED
 from chatrouting.routing import router as project_router
 from routing_core.live import live_router
 from routing_core.messages import Message
 from routing_core.router import Route, Router, UnknownRoute
 
 SECRET = "/srv/secret/settings.py SELECT password FROM auth_user"
-REPLIES = (
-    "test.changed",
-    "test.counted",
-    "test.opened",
-    "test.passed",
-    "test.served",
-    "test.shown",
-)
 
 
 class Wait(Message, frozen=True):
@@ -275,5 +267,7 @@ router: Router[Context] = Router(
         Route(DropRoute, drop_route),
         Route(Churn, churn),
     ],
-    server_types=(*SERVER_TYPES, *REPLIES),
+    events=project_router.events,
+    signals=project_router.signals,
+    server_types=PLANNED,
 )

@@ -1,5 +1,6 @@
 """What Django's system checks say of a routing table."""
 
+import json
 from io import StringIO
 from typing import ClassVar
 
@@ -10,6 +11,7 @@ from django.test import override_settings
 from routing_core.checks import check_messages, check_router
 from routing_core.live import live_router
 from routing_core.messages import Message
+from routing_core.reference import markdown
 from routing_core.router import Route, Router
 from tests.routing_core.samples import Beat, Note, noted
 
@@ -110,3 +112,16 @@ def test_the_printed_table_is_in_columns():
         "type  priority  message  handler",
         "beat  0         Beat     tests.routing_core.samples.noted",
     ]
+
+
+def test_the_table_can_be_had_as_json_and_as_a_page():
+    """Row 26."""
+    shown = {}
+    for form in ("--json", "--markdown"):
+        out = StringIO()
+        with routed_by("usable"):
+            call_command("routes", form, stdout=out)
+        shown[form] = out.getvalue()
+
+    assert [row["type"] for row in json.loads(shown["--json"])["routes"]][:2] == ["beat", "memo"]
+    assert shown["--markdown"] == markdown(usable) + "\n"
