@@ -3,7 +3,13 @@
 from chatrouting.agents.messages import RUN_EVENTS
 from chatrouting.chat import broadcasts, conversation, members, reading, threads
 from chatrouting.chat.context import Context
-from chatrouting.chat.member_messages import AddMember, RemoveMember, Typing, UserTyping
+from chatrouting.chat.member_messages import (
+    AddMember,
+    PresenceShown,
+    RemoveMember,
+    Typing,
+    UserTyping,
+)
 from chatrouting.chat.messages import (
     ListThreads,
     MessageAdded,
@@ -31,14 +37,13 @@ EVENTS: tuple[type[Message], ...] = (
     ThreadRemoved,
     MembersChanged,
 )
-SIGNALS: tuple[type[Message], ...] = (Welcome, Bye, ErrorPayload, Typing)
+SIGNALS: tuple[type[Message], ...] = (Welcome, Bye, ErrorPayload, Typing, PresenceShown)
 
 # Of the protocol, and only the server's, without a class yet.
 PLANNED = (
     "approval_required",
     "approval_resolved",
     "decision_recorded",
-    "presence",
 )
 
 router: Router[Context] = Router(

@@ -9,7 +9,6 @@ from collections import Counter
 from typing import ClassVar
 
 from chatrouting.chat.context import Context
-from chatrouting.routing import SERVER_TYPES
 from chatrouting.routing import router as project_router
 from routing_core.messages import Message
 from routing_core.router import Route, Router
@@ -45,5 +44,6 @@ async def count_objects(ctx: Context, message: CountObjects) -> ObjectsCounted:
 
 router: Router[Context] = Router(
     [*project_router.routes, Route(CountObjects, count_objects)],
-    server_types=(*SERVER_TYPES, ObjectsCounted.type),
+    events=project_router.events,
+    signals=project_router.signals,
 )
