@@ -102,6 +102,9 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     handlers_waiting: Count = (
         500  # at work at once; twice as many with those of the group `priority`
     )
+    breaker_failures: Count = 5  # in a row, then a route is shut
+    breaker_seconds: Seconds = 10  # until a first message may try it again
+    breaker_successes: Count = 2  # of such, in a row, then it is open to all
     session_check_seconds: Seconds = 60
     connections_per_process: Count = 10_000
     connections_per_address: Count = 100

@@ -39,6 +39,11 @@ message_seconds = Histogram(
     ["type"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
+breaker_state = Gauge(
+    "chatrouting_breaker_state",
+    "The breaker of a type, as this process knows it: 0 closed, 1 open, 2 half-open.",
+    ["type"],
+)
 frames_unsent = Counter(
     "chatrouting_frames_unsent", "Frames for sockets that were closed or did not take them."
 )

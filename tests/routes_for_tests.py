@@ -15,8 +15,8 @@ from chatrouting.routing import router as project_router
 from routing_core.live import live_router
 from routing_core.messages import Message
 from routing_core.router import Route, Router, UnknownRoute
-
-SECRET = "/srv/secret/settings.py SELECT password FROM auth_user"
+from tests import failing_routes
+from tests.failing_routes import SECRET, Passed
 
 
 class Wait(Message, frozen=True):
@@ -53,12 +53,6 @@ class ShowContext(Message, frozen=True):
     """Show what the handler is given, and whether it can be changed."""
 
     type: ClassVar[str] = "test.context"
-
-
-class Passed(Message, frozen=True):
-    """The gate was open."""
-
-    type: ClassVar[str] = "test.passed"
 
 
 class Opened(Message, frozen=True):
@@ -261,6 +255,7 @@ router: Router[Context] = Router(
         Route(CountWaiting, count_waiting),
         Route(Fail, fail),
         Route(ShowContext, show_context),
+        *failing_routes.ROUTES,
         Route(Serve, served_by("first")),
         Route(Serve, served_by("second")),
         Route(AddRoute, add_route),

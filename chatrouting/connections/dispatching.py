@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from chatrouting.chat.context import Context
 from chatrouting.conf import chat_settings
 from chatrouting.connections.counting import count
+from chatrouting.connections.guard import guard
 from routing_core.dispatch import Dispatcher, Surroundings
 from routing_core.envelope import Envelope
 from routing_core.errors import HandlerTimeout, Overloaded, RoutingError
@@ -56,7 +57,7 @@ def report(error: Exception, trace_id: str, envelope: Envelope | None) -> None:
 
 
 # What stands around every handler, the first one outermost, and who is told of every message.
-MIDDLEWARE: tuple[Middleware[Context], ...] = (limit_time, explain_outage)
+MIDDLEWARE: tuple[Middleware[Context], ...] = (guard, limit_time, explain_outage)
 OBSERVERS: tuple[Observer, ...] = (count,)
 
 

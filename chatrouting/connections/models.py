@@ -46,3 +46,17 @@ class Connection(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class Breaker(models.Model):
+    """The breaker of a route. It stands in Valkey, not in a table: this gives it a name and permissions."""
+
+    route = models.CharField(primary_key=True, max_length=64)
+
+    class Meta:
+        managed = False
+        default_permissions = ("view",)
+        permissions: ClassVar = [("reset_breaker", "Can reset breakers")]
+
+    def __str__(self) -> str:
+        return self.route

@@ -1,6 +1,7 @@
 """Everything the admin shows; Django looks for it under this name."""
 
 from chatrouting.console import (
+    breakers,
     broadcasts,
     connections,
     dead_letters,
@@ -10,4 +11,13 @@ from chatrouting.console import (
     threads,
 )
 
-__all__ = ["broadcasts", "connections", "dead_letters", "people", "processes", "runs", "threads"]
+__all__ = [
+    "breakers",
+    "broadcasts",
+    "connections",
+    "dead_letters",
+    "people",
+    "processes",
+    "runs",
+    "threads",
+]

@@ -10,12 +10,19 @@ from django.urls import reverse
 
 from chatrouting.agents.models import DeadLetter, Run
 from chatrouting.chat.models import Broadcast, Undelivered
-from chatrouting.connections.models import Connection, Process
+from chatrouting.connections.models import Breaker, Connection, Process
 from chatrouting.threads.models import Thread, ThreadMessage
 
 # Of each group: title, then rows of label, icon and model.
 GROUPS: tuple[tuple[str, tuple[tuple[str, str, type[Model]], ...]], ...] = (
-    ("Live", (("Connections", "sensors", Connection), ("Processes", "dns", Process))),
+    (
+        "Live",
+        (
+            ("Connections", "sensors", Connection),
+            ("Processes", "dns", Process),
+            ("Breakers", "electrical_services", Breaker),
+        ),
+    ),
     (
         "Chat",
         (

@@ -27,7 +27,9 @@ CHECK = "session.check"
 SHOW = "signal.show"
 STOP = "run.stop"
 BROADCAST = "broadcast.accepted"
+CHANGED = "breaker.changed"
 WORKERS = "workers"
+BREAKERS = "breakers"
 RETRY_SECONDS = 1.0
 
 _packed = msgspec.msgpack.Encoder().encode
@@ -169,11 +171,21 @@ async def ring_broadcast() -> None:
     await _nudge({"type": BROADCAST})
 
 
-async def _nudge(message: dict[str, Any]) -> None:
+async def ring_breaker(route: str) -> None:
+    """Let every process look at the breaker of this route. Who misses it learns at its next probe."""
+    await _nudge({"type": CHANGED, "route": route}, BREAKERS)
+
+
+def ring_breaker_now(route: str) -> None:
+    """`ring_breaker` for callers without an event loop. Raises what the layer's backend raises."""
+    _send_now(BREAKERS, {"type": CHANGED, "route": route})
+
+
+async def _nudge(message: dict[str, Any], group: str = WORKERS) -> None:
     try:
-        await channel_layer().group_send(WORKERS, message)
-    except Exception:  # an edge: whatever the layer's backend raises, the workers read the database
-        logger.warning("the workers were not nudged", exc_info=True)
+        await channel_layer().group_send(group, message)
+    except Exception:  # an edge: whatever the layer's backend raises, the truth is kept elsewhere
+        logger.warning("the %s were not nudged", group, exc_info=True)
 
 
 def ring_stop_now(run_id: str) -> None:
@@ -196,16 +208,28 @@ async def broadcasts_rung() -> AsyncIterator[None]:
         yield None
 
 
+async def breaker_changes() -> AsyncIterator[str]:
+    """The routes whose breakers changed, for ever; empty text at the beginning, where any may have."""
+    async for message in _heard(BREAKERS):
+        yield "" if message is None else message["route"]
+
+
 async def _nudges(kind: str) -> AsyncIterator[dict[str, Any]]:
+    async for message in _heard(WORKERS):
+        if message is not None and message["type"] == kind:
+            yield message
+
+
+async def _heard(group: str) -> AsyncIterator[dict[str, Any] | None]:
+    """The messages of a group, for ever; None where it is listened to anew."""
     layer = channel_layer()
     while True:
         try:
             channel = await layer.new_channel()
-            await layer.group_add(WORKERS, channel)
+            await layer.group_add(group, channel)
+            yield None
             while True:
-                message = await layer.receive(channel)
-                if message["type"] == kind:
-                    yield message
+                yield await layer.receive(channel)
         except Exception:  # an edge: a layer that is away is tried again
-            logger.warning("the workers cannot be nudged", exc_info=True)
+            logger.warning("the %s cannot be nudged", group, exc_info=True)
             await asyncio.sleep(RETRY_SECONDS)

@@ -28,21 +28,18 @@ class Contended(Exception):
 class Swap:
     """Replace what stands under `key`, where it still is `known`; empty bytes stand for nothing.
 
-    The value is kept for `milliseconds`; `message` is published on `channel`, where one is named.
+    The value is kept for `milliseconds`.
     """
 
     key: str
     known: bytes
     new: bytes
     milliseconds: int
-    channel: str = ""
-    message: bytes = b""
 
     @property
     def call(self) -> Call:
         """What the script is told; it answers None where it replaced the value, else with what stands there."""
-        told = (self.known, self.new, self.milliseconds, self.channel, self.message)
-        return (self.key,), told
+        return (self.key,), (self.known, self.new, self.milliseconds)
 
 
 @dataclass(frozen=True, slots=True)

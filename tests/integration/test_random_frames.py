@@ -146,7 +146,9 @@ class Patient:
 async def patient(system):
     web = await asyncio.to_thread(
         lambda: system.web(
-            CHATROUTING_PROTOCOL_ERRORS_PER_MINUTE="1000000", CHATROUTING_IN_FLIGHT="1000"
+            CHATROUTING_PROTOCOL_ERRORS_PER_MINUTE="1000000",
+            CHATROUTING_IN_FLIGHT="1000",
+            CHATROUTING_MESSAGES_BURST="1000000",
         )
     )
     alice = await in_database(make_person, "alice")

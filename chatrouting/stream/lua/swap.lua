@@ -1,8 +1,7 @@
--- Replaces a value, only where it still is what the caller knew, and tells whoever listens.
+-- Replaces a value, only where it still is what the caller knew.
 -- KEYS 1 the value
 -- ARGV 1 what the caller knew ('' nothing)  2 what replaces it ('' nothing)  3 milliseconds it is kept
---      4 channel to publish on ('' none)  5 what to publish
---      6 run_id of this server, which does not matter here
+--      4 run_id of this server, which does not matter here
 -- Returns nil where it was replaced, else the value that stands there ('' none).
 local found = redis.call('GET', KEYS[1]) or ''
 if found ~= ARGV[1] then
@@ -12,8 +11,5 @@ if ARGV[2] == '' then
   redis.call('DEL', KEYS[1])
 else
   redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-end
-if ARGV[4] ~= '' then
-  redis.call('PUBLISH', ARGV[4], ARGV[5])
 end
 return nil
