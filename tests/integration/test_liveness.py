@@ -1,10 +1,13 @@
 """Is the other side there; and coming back."""
 
+import asyncio
+import random
+
 import pytest
 
 from chatrouting.connections.models import Connection
 from chatrouting.database import in_database
-from chatrouting.testing.people import make_person
+from chatrouting.testing.people import make_people, make_person
 from chatrouting.testing.system import wait_until
 
 
@@ -62,3 +65,52 @@ async def test_after_the_last_connection_nothing_of_the_user_is_left(web, alice)
         lambda: web.counted("chatrouting_connections_active") == before,
         "the counter",
     )
+
+
+async def rows_of(*people):
+    """The ids of the connections these have in the database."""
+    ids = [person.user_id for person in people]
+    found = Connection.objects.filter(user_id__in=ids).values_list("pk", flat=True)
+    return {str(pk) for pk in await in_database(list, found)}
+
+
+async def test_a_peer_that_is_dead_is_removed(brisk, alice):
+    """Row 57: it reads nothing and says nothing; after two heartbeats it is gone, and the other stays."""
+    dead = await brisk.connect(alice)
+    dead._socket.transport.pause_reading()  # as a machine without power: not even a close is heard
+    async with await brisk.connect(alice) as living:
+        rows = Connection.objects.filter(pk=dead.welcome["connection_id"])
+        for _ in range(100):
+            await living.ask("heartbeat")
+            if not await in_database(rows.exists):
+                break
+            await asyncio.sleep(0.1)
+        assert await rows_of(alice) == {living.welcome["connection_id"]}
+    await dead.drop()
+
+
+async def test_a_hundred_drops_leave_no_ghost_and_disturb_nobody(system, worker):
+    """Rows 59, 61: closed or dropped in any order; the others' rows and sockets are as they were."""
+    web = system.web(
+        CHATROUTING_HANDSHAKES_PER_MINUTE="1000", CHATROUTING_CONNECTIONS_PER_ADDRESS="1000"
+    )
+    leaving = await in_database(make_people, 10)
+    staying = await in_database(make_people, 2)
+    chance = random.Random(59)
+    stayed = [await web.connect(person) for person in staying]
+    before = await rows_of(*staying)
+    clients = []
+    for _ in range(10):
+        clients += await asyncio.gather(*(web.connect(person) for person in leaving))
+    chance.shuffle(clients)
+    for client in clients:
+        await (client.drop() if chance.random() < 0.8 else client.close())
+    await in_database(
+        wait_until, lambda: web.counted("chatrouting_connections_active") == 2, "no ghost"
+    )
+
+    assert await rows_of(*leaving) == set()
+    assert await rows_of(*staying) == before
+    for client in stayed:
+        assert (await client.ping())["type"] == "pong"
+        await client.close()
