@@ -8,7 +8,7 @@ from chatrouting.testing.people import make_person
 
 COUNTING_ROUTES = "tests.routes_of_objects.router"
 MESSAGES, RECONNECTS = 200, 50
-SPARE_OBJECTS = 500  # of any kind, as caches hold: less than one for two of what was done
+SPARE_OBJECTS = 1_000  # of any kind, as caches hold: four for each thing that was done
 
 
 async def used(web, person, messages, reconnects):
