@@ -52,6 +52,11 @@ class RunHost:
             task.add_done_callback(lambda _: self._running.pop(run_id, None))
         await asyncio.wait({task})
 
+    @property
+    def load(self) -> int:
+        """How many runs are at work here."""
+        return len(self._running)
+
     def stop(self, run_id: UUID, why: Stop) -> None:
         """Stop a run, where it is one of this process."""
         supervisor = self._supervisors.get(run_id)

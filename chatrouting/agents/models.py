@@ -160,6 +160,22 @@ class ToolCall(models.Model):
         return f"{self.tool} {self.call_id}"
 
 
+class Worker(models.Model):
+    """A worker process. It is dead when it has not said anything for `process_dead_seconds`."""
+
+    id = models.CharField(primary_key=True, max_length=64, editable=False)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    queues = models.JSONField(default=list)
+    concurrency = models.PositiveIntegerField()
+    runs = models.PositiveIntegerField(default=0)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"
+
+
 class DeadLetter(models.Model):
     """What did not come off: a run that ended so, or something its thread's members could not be told.
 

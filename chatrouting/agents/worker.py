@@ -14,6 +14,7 @@ from chatrouting.agents.catalogue import close_agents, prepare_agents
 from chatrouting.agents.host import RunHost
 from chatrouting.agents.queue import QUEUES, TASK, run_queue, streaq_worker
 from chatrouting.agents.supervisor import Stop
+from chatrouting.agents.workers import forget, keep_seen
 from chatrouting.stream.doorbell import stops
 from chatrouting.stream.valkey import close_valkey
 
@@ -51,11 +52,14 @@ async def run_worker(
         own = (host.keep_leases, host.sweep, lambda: _heed_stops(host))
         started = [asyncio.create_task(duty()) for duty in (*own, *duties)]
         started.append(asyncio.create_task(_take_jobs(host, intake), name="jobs"))
+        seen = keep_seen(host.worker, intake.queues, lambda: (host.load, intake.concurrency))
+        started.append(asyncio.create_task(seen, name="heartbeat"))
         preparing = asyncio.create_task(prepare_agents(), name="preparing agents")
         stopping = asyncio.create_task(stopped.wait())
         ended, _ = await asyncio.wait({stopping, *started}, return_when="FIRST_COMPLETED")
         await host.hand_over(HAND_OVER_SECONDS)
         await _end([stopping, preparing, *started])
+    await forget(host.worker)
     await close_agents()
     await run_queue().close()
     await close_valkey()

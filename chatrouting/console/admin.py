@@ -9,6 +9,7 @@ from chatrouting.console import (
     processes,
     runs,
     threads,
+    workers,
 )
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "processes",
     "runs",
     "threads",
+    "workers",
 ]

@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.db.models import Count, Model, QuerySet
+from django.db.models import Count, Model, QuerySet, Sum
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from chatrouting.agents.models import Outcome, Run, RunStatus
+from chatrouting.agents import workers
+from chatrouting.agents.models import DeadLetter, Outcome, Run, RunStatus, Worker
 from chatrouting.connections.models import Connection, Process
 from chatrouting.console.durations import time_taken
 from chatrouting.console.living import connections_alive, processes_alive
@@ -57,6 +58,21 @@ def processes() -> list[Figure]:
     return [Figure("Processes alive", processes_alive().count())]
 
 
+def working() -> list[Figure]:
+    unclaimed = Run.objects.filter(status=RunStatus.RUNNING, fence=0)
+    return [
+        Figure("Workers alive", workers.alive().count()),
+        Figure("Runs at work", workers.alive().aggregate(total=Sum("runs"))["total"] or 0),
+        Figure("Runs not yet taken by a worker", unclaimed.count()),
+    ]
+
+
+def undecided() -> list[Figure]:
+    dead = DeadLetter.State.DEAD
+    count = DeadLetter.objects.filter(state=dead).count()
+    return [Figure("Dead letters", count, f"state__exact={dead}")]
+
+
 def standing() -> list[Figure]:
     counts = _by(Run.objects.exclude(status=RunStatus.COMPLETED), "status")
     return [
@@ -82,7 +98,9 @@ def _by(runs: QuerySet[Run], field: str) -> dict[str, int]:
 GROUPS = (
     FigureGroup("People", Connection, connected),
     FigureGroup("Web", Process, processes),
+    FigureGroup("Workers", Worker, working),
     FigureGroup("Runs", Run, standing),
+    FigureGroup("Failed for good", DeadLetter, undecided),
     FigureGroup("Runs ended in the last hour", Run, ended),
 )
 

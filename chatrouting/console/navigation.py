@@ -8,7 +8,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 
-from chatrouting.agents.models import DeadLetter, Run
+from chatrouting.agents.models import DeadLetter, Run, Worker
 from chatrouting.chat.models import Broadcast, Undelivered
 from chatrouting.connections.models import Breaker, Connection, Process
 from chatrouting.threads.models import Thread, ThreadMessage
@@ -21,6 +21,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, type[Model]], ...]], ...] = (
             ("Connections", "sensors", Connection),
             ("Processes", "dns", Process),
             ("Breakers", "electrical_services", Breaker),
+            ("Workers", "engineering", Worker),
         ),
     ),
     (

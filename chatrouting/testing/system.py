@@ -195,9 +195,9 @@ class System:
         wait_until(web.is_ready, f"/readyz of {log}", START_SECONDS)
         return web
 
-    def worker(self, **environment: str) -> Running:
-        """A worker that takes runs."""
-        worker = Running(*self._start(("run_agents",), environment))
+    def worker(self, *arguments: str, **environment: str) -> Running:
+        """A worker that takes runs, with these arguments of `run_agents`."""
+        worker = Running(*self._start(("run_agents", *arguments), environment))
         self._running.append(worker)
         worker.has_said("takes runs", START_SECONDS)
         return worker

@@ -1,15 +1,17 @@
 """The first page: figures that are true, for those who may see them."""
 
 import re
+import uuid
 from datetime import timedelta
 
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from chatrouting.agents.models import Run
+from chatrouting.agents.models import Run, Worker
 from chatrouting.testing.people import make_person
 from tests.console.samples import (
+    MADE_UP,
     client_of,
     make_connection,
     make_process,
@@ -135,3 +137,19 @@ def test_nothing_is_written_into_the_page_that_the_policy_would_stop():
 
     assert "<style" not in html
     assert html.count("<script") == html.count("<script src=")
+
+
+def test_workers_alive_and_what_they_do_are_counted_and_dead_ones_are_not():
+    client, now = superuser(), timezone.now()
+    before = figures(client)
+
+    for name, seen in (("alive", now), ("dead", now - timedelta(seconds=60))):
+        Worker.objects.create(
+            id=uuid.uuid4().hex, host=f"{MADE_UP}{name}", pid=1, concurrency=5, runs=3,
+            started_at=now, seen_at=seen,
+        )  # fmt: skip
+
+    after = figures(client)
+    Worker.objects.filter(host__startswith=MADE_UP).delete()
+    assert after["Workers alive"] == before["Workers alive"] + 1
+    assert after["Runs at work"] == before["Runs at work"] + 3

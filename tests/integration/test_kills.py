@@ -22,7 +22,7 @@ from chatrouting.testing.order import check_run
 from chatrouting.testing.people import make_person
 from chatrouting.testing.system import System, wait_until
 
-SCALE = int(os.environ.get("CHATROUTING_TEST_SCALE", "1"))
+SCALE = int(os.environ.get("TEST_SCALE", "1"))
 RUNS, KILLS = 12 * SCALE, 6 * SCALE
 SECONDS = 60.0 * SCALE
 

@@ -5,8 +5,10 @@ import os
 import signal
 import threading
 from argparse import ArgumentTypeError
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from prometheus_client import start_http_server
 
 from chatrouting.agents.queue import QUEUES
 from chatrouting.agents.worker import Intake, run_worker
@@ -34,10 +36,19 @@ class Command(BaseCommand):
             help=f"which queues to take from, with commas: {', '.join(QUEUES)} (default: all)",
         )
 
+        parser.add_argument(
+            "--metrics-port", type=int, help="serve this worker's /metrics here (default: nowhere)"
+        )
+        parser.add_argument(
+            "--metrics-host", default="127.0.0.1", help="on this address (default 127.0.0.1)"
+        )
+
     def handle(
-        self, *args: object, concurrency: int, queues: tuple[str, ...], **options: object
+        self, *args: object, concurrency: int, queues: tuple[str, ...], **options: Any
     ) -> None:
         demand_valkey()
+        if options["metrics_port"]:
+            start_http_server(options["metrics_port"], options["metrics_host"])
         end_with_parent()
         asyncio.run(_work(Intake(concurrency, queues)))
 
