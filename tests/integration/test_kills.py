@@ -95,6 +95,13 @@ async def ask_all(client):
     return asked
 
 
+async def keep_open(client):
+    """Say something now and then, as every client does."""
+    while True:
+        await asyncio.sleep(10)
+        await client.say("heartbeat")
+
+
 async def disturb(act, times):
     for _ in range(times):
         await asyncio.sleep(random.uniform(0, 1))
@@ -106,9 +113,11 @@ async def test_workers_killed_at_random_leave_each_run_with_one_end(site, alice,
     began = time.monotonic()
     async with await site.web.connect(alice, seconds=SECONDS) as a:
         asked = await ask_all(a)
+        beating = asyncio.create_task(keep_open(a))
         killing = asyncio.create_task(disturb(site.kill_a_worker, KILLS))
         runs = [await a.whole_run(run_id) for run_id in asked]
         await killing
+        beating.cancel()
         await a.ping()
         a.check_order()
     for events in runs:
