@@ -173,4 +173,4 @@ async def count(web, name, **labels):
 async def until(look, value):
     async with asyncio.timeout(8):
         while await look() != value:
-            pass
+            await asyncio.sleep(0.02)  # also lets the bound be seen: a look may never wait
