@@ -59,8 +59,8 @@ ADVICE: dict[str, tuple[bool, tuple[str, ...]]] = {
 
 
 def failure(run: Run, code: str, text: str, error: BaseException | None = None) -> runs.Failure:
-    """Why a run failed, for its user. Its trace id stands in the log beside the cause."""
-    trace_id = uuid.uuid4().hex
+    """Why a run failed, for its user. Its trace id, that of the message it answers, stands in the log."""
+    trace_id = run.trace_id or uuid.uuid4().hex
     logger.error("run %s failed as %s, trace %s", run.pk, code, trace_id, exc_info=error)
     return runs.Failure(storable(code), storable(text), trace_id)
 

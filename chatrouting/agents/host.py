@@ -7,6 +7,7 @@ import uuid
 from uuid import UUID
 
 from django.utils import timezone
+from structlog.contextvars import bind_contextvars
 
 from chatrouting.agents import ending, runs
 from chatrouting.agents.admission import admit_missed
@@ -119,6 +120,8 @@ class RunHost:
 
     async def _execute(self, claimed: runs.Claimed) -> None:
         run = claimed.run
+        bind_contextvars(run_id=str(run.pk), user_id=str(run.user_id), trace_id=run.trace_id)
+        logger.info("run %s begins attempt %d, trace %s", run.pk, run.attempt, run.trace_id)
         try:
             await self._begin(run, recovered=claimed.recovered)
         except (

@@ -69,7 +69,11 @@ class Claimed:
 
 
 def accept(
-    user_id: str, question: ThreadMessage, agent: str, priority: Priority = Priority.MESSAGE
+    user_id: str,
+    question: ThreadMessage,
+    agent: str,
+    priority: Priority = Priority.MESSAGE,
+    trace_id: str = "",
 ) -> Run:
     """A run of this user for this question: running where nothing keeps it from beginning, else queued.
 
@@ -82,6 +86,7 @@ def accept(
         user_id=user_id,
         agent=agent,
         priority=priority,
+        trace_id=trace_id,
         question=question,
         status=status,
         admitted_at=timezone.now() if status == RunStatus.RUNNING else None,
@@ -240,7 +245,7 @@ def _ending_fields(ending: Ending) -> dict[str, object]:
         "tools_used": list(ending.tools_used),
         "error_code": failure.code[:64] if failure else "",
         "error_text": failure.text[:500] if failure else "",
-        "trace_id": failure.trace_id if failure else "",
+        **({"trace_id": failure.trace_id} if failure else {}),
         "input_tokens": ending.usage.input_tokens if ending.usage else None,
         "output_tokens": ending.usage.output_tokens if ending.usage else None,
     }

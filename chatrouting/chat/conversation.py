@@ -82,7 +82,7 @@ def _say(
     question = add_question(thread, ctx.user, message.content, ctx.request.id or "")
     named = name_after(thread, message.content)
     priority = Priority.START if isinstance(message, StartAgent) else Priority.MESSAGE
-    run = runs.accept(ctx.user.id, question, agent, priority)
+    run = runs.accept(ctx.user.id, question, agent, priority, ctx.request.trace_id)
     if run.status == RunStatus.QUEUED and message.on_busy == "reject":
         raise Busy(retry_after_ms=1_000)
     reply = MessageAccepted(
@@ -97,6 +97,7 @@ def _say(
 
 async def _tell(said: _Said) -> None:
     """What is committed is accepted: a Valkey that is away takes nothing back."""
+    logger.info("trace %s: run %s is accepted", said.run.trace_id, said.run.pk)
     try:
         await announce(said.question)
         if said.named:

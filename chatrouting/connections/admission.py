@@ -3,6 +3,8 @@
 import functools
 import math
 
+from structlog.contextvars import bind_contextvars
+
 from chatrouting.chat.context import Context
 from chatrouting.conf import chat_settings
 from chatrouting.connections.rates import rates
@@ -25,6 +27,7 @@ async def admit(
     """Serve the message, or say when to come again. What is answered at once is neither counted nor refused."""
     if incoming.immediate:
         return await dispatcher.serve(ctx, incoming)
+    bind_contextvars(trace_id=incoming.trace_id)
     if not rates().spend(ctx.user.id):
         wait = await rates().wait(ctx.user.id)
         if wait:

@@ -11,6 +11,7 @@ from typing import Any
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.utils import timezone
 from redis.exceptions import RedisError
+from structlog.contextvars import bind_contextvars
 
 from chatrouting.chat.context import Context
 from chatrouting.chat.presence import greet
@@ -218,6 +219,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
     def _know(self, found: SignedIn) -> None:
         describe(self.row, found, self.scope)
         self.expires_at = found.expires_at
+        bind_contextvars(user_id=found.person.id, connection_id=str(self.row.pk))
         self.context = Context(found.person, str(self.row.pk), found.digest, found.priority)
 
     async def _answer(self, incoming: Incoming[Context]) -> None:
