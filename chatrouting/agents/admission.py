@@ -1,11 +1,11 @@
 """Who may begin: one run of a thread at a time, and only so many of a user's.
 
-A run that may not begin yet waits in the database as `queued`: behind the runs of its thread, in the
-order of their questions; and, once it is the first of its thread, in its user's line, by priority and
-then by age, while `runs_per_user` of that user's runs are running (one that waits for a decision is not
-counted). Every change of what a user's runs wait for is made in a transaction that then locks that
-user's row: whoever comes second sees what the first did, so no admission is missed and none is made
-twice. Locks are taken in one order: the thread, then users by id.
+A run that may not begin yet waits in the database as `queued`: behind the runs of its thread, in the order of
+their turns, which is that of their questions but for one that interrupts; and, once it is the first of its
+thread, in its user's line, by priority and then by age, while `runs_per_user` of that user's runs are running
+(one that waits for a decision is not counted). Every change of what a user's runs wait for is made in a
+transaction that then locks that user's row: whoever comes second sees what the first did, so no admission is
+missed and none is made twice. Locks are taken in one order: the thread, then users by id.
 """
 
 from collections.abc import Iterable
@@ -75,24 +75,42 @@ def position(run: Run) -> int:
     return dict(_places([run])).get(run.pk, 0)
 
 
+def come_first(run: Run) -> None:
+    """Let a queued run be the next of its thread. The caller holds the thread's row."""
+    others = _queue(run.thread_id).exclude(pk=run.pk)
+    first = others.values_list("turn", flat=True).first()
+    if first is not None:
+        run.turn = first - 1
+        run.save(update_fields=["turn"])
+
+
+def positions(thread_id: UUID) -> tuple[tuple[int, Run], ...]:
+    """Every run that waits in a thread, with its position."""
+    return _placed(_queue(thread_id))
+
+
 def moved_after(run: Run, admitted: Iterable[Run]) -> tuple[tuple[int, Run], ...]:
     """Runs whose position is another since this one left off and those were admitted, each with its own."""
-    behind = list(_queue(run.thread_id).filter(question__position__gt=run.question.position))
+    waiting = _queue(run.thread_id)
+    behind = list(waiting if run.status in ACTIVE else waiting.filter(turn__gt=run.turn))
     lines = {each.user_id for each in admitted} | ({run.user_id} if _was_in_line(run) else set())
     for thread_id in {each.thread_id for each in admitted} - {run.thread_id}:
         behind += _queue(thread_id)
     for user_id in lines:
         behind += _line(user_id)
-    waiting = {each.pk: each for each in behind}
+    return _placed(behind)
+
+
+def _placed(runs: Iterable[Run]) -> tuple[tuple[int, Run], ...]:
+    waiting = {each.pk: each for each in runs}
     places = _places(waiting.values())
     return tuple((place, waiting[run_id]) for run_id, place in places)
 
 
 def _was_in_line(run: Run) -> bool:
-    ahead = Run.objects.filter(
-        thread_id=run.thread_id, question__position__lt=run.question.position
-    )
-    return run.status == RunStatus.QUEUED and not ahead.exclude(status=RunStatus.COMPLETED).exists()
+    ahead = Q(status__in=ACTIVE) | Q(status=RunStatus.QUEUED, turn__lt=run.turn)
+    others = Run.objects.filter(ahead, thread_id=run.thread_id).exclude(pk=run.pk)
+    return run.status == RunStatus.QUEUED and not others.exists()
 
 
 def _places(waiting: Iterable[Run]) -> list[tuple[UUID, int]]:
@@ -138,7 +156,7 @@ def _running(user_id: UserId) -> QuerySet[Run]:
 def _queue(thread_id: UUID) -> QuerySet[Run]:
     """What waits in a thread, in order: nothing where it is deleted."""
     waiting = Run.objects.filter(thread_id=thread_id, status=RunStatus.QUEUED)
-    return waiting.filter(thread__deleted_at=None).order_by("question__position")
+    return waiting.filter(thread__deleted_at=None).order_by("turn")
 
 
 def _line(user_id: UserId) -> QuerySet[Run]:
@@ -147,7 +165,7 @@ def _line(user_id: UserId) -> QuerySet[Run]:
 
 
 def _ready(runs: QuerySet[Run]) -> QuerySet[Run]:
-    earlier = Q(status=RunStatus.QUEUED, question__position__lt=OuterRef("question__position"))
+    earlier = Q(status=RunStatus.QUEUED, turn__lt=OuterRef("turn"))
     of_thread = Run.objects.filter(thread=OuterRef("thread"))
     ahead = of_thread.filter(Q(status__in=ACTIVE) | earlier)
     return runs.filter(~Exists(ahead), status=RunStatus.QUEUED, thread__deleted_at=None)

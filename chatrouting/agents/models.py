@@ -52,7 +52,8 @@ class Run(models.Model):
 
     Every transition is a compare-and-set on `(status, fence)`. `attempt` counts claims by workers,
     `fence` rises with each claim and once more at the end, `lease_until` says until when the claim of
-    `worker` holds, `end_published_at` when the end was appended to the members' streams.
+    `worker` holds, `end_published_at` when the end was appended to the members' streams. `turn` orders
+    the runs that wait in a thread.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -69,6 +70,7 @@ class Run(models.Model):
     trace_id = models.CharField(max_length=64, blank=True)
     attempt = models.PositiveIntegerField(default=0)
     fence = models.PositiveIntegerField(default=0)
+    turn = models.BigIntegerField(default=0, editable=False)
     question = models.OneToOneField(
         ThreadMessage, on_delete=models.CASCADE, related_name="asked_run"
     )

@@ -14,9 +14,17 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from chatrouting.agents.admission import admit_after, moved_after, place_for
+from chatrouting.agents.admission import admit_after, come_first, moved_after, place_for
 from chatrouting.agents.contract import Usage
-from chatrouting.agents.models import DeadLetter, Outcome, Priority, Run, RunStatus, ToolCall
+from chatrouting.agents.models import (
+    ACTIVE,
+    DeadLetter,
+    Outcome,
+    Priority,
+    Run,
+    RunStatus,
+    ToolCall,
+)
 from chatrouting.conf import chat_settings
 from chatrouting.threads.models import Thread, ThreadMessage
 from chatrouting.threads.rules import Answer, add_answer, seen_by
@@ -88,9 +96,21 @@ def accept(
         priority=priority,
         trace_id=trace_id,
         question=question,
+        turn=question.position,
         status=status,
         admitted_at=timezone.now() if status == RunStatus.RUNNING else None,
     )
+
+
+def interrupt(run: Run) -> Run | None:
+    """Let this queued run be the next of its thread, and note that the one at work is to be stopped.
+
+    Call it in the transaction that accepted it. Returns the one to be stopped; None where none is at work.
+    """
+    come_first(run)
+    active = Run.objects.filter(thread_id=run.thread_id, status__in=ACTIVE)
+    active.update(cancel_requested_at=Coalesce("cancel_requested_at", timezone.now()))
+    return active.select_related("question").first()
 
 
 def run_of(user_id: str, run_id: UUID) -> Run:

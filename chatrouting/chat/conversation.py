@@ -33,11 +33,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What is to be told once the transaction holds. `named`: the thread has its title from this."""
+    """What is to be done once the transaction holds.
+
+    `named`: the thread has its title from this. `interrupts`: the run that is to be stopped for it.
+    """
 
     question: ThreadMessage
     run: Run
     named: bool = False
+    interrupts: Run | None = None
 
 
 async def user_message(ctx: Context, message: UserMessage) -> MessageAccepted:
@@ -85,6 +89,8 @@ def _say(
     run = runs.accept(ctx.user.id, question, agent, priority, ctx.request.trace_id)
     if run.status == RunStatus.QUEUED and message.on_busy == "reject":
         raise Busy(retry_after_ms=1_000)
+    interrupting = run.status == RunStatus.QUEUED and message.on_busy == "interrupt"
+    stopped = runs.interrupt(run) if interrupting else None
     reply = MessageAccepted(
         thread_id=str(thread.pk),
         message_id=str(question.pk),
@@ -92,7 +98,7 @@ def _say(
         status="queued" if run.status == RunStatus.QUEUED else "running",
         duplicate=False,
     )
-    return reply, _Said(question, run, named)
+    return reply, _Said(question, run, named, stopped)
 
 
 async def _tell(said: _Said) -> None:
@@ -103,17 +109,21 @@ async def _tell(said: _Said) -> None:
         if said.named:
             await tell_title(said.question.thread_id)
         if said.run.status == RunStatus.QUEUED:
-            await _tell_place(said)
+            await _tell_places(said)
     except RedisError:
         logger.warning("message %s is announced later", said.question.pk, exc_info=True)
+    if said.interrupts is not None:
+        await stop(said.interrupts)
     if said.run.status == RunStatus.RUNNING:
         enqueue(said.run)
 
 
-async def _tell_place(said: _Said) -> None:
-    position = await in_database(admission.position, said.run)
-    if position:  # else its turn came in the meantime
-        await ending.tell_positions([(position, said.run)])
+async def _tell_places(said: _Said) -> None:
+    """Its own, where its turn has not come in the meantime; and of all, where it came before them."""
+    if said.interrupts is not None:
+        await ending.tell_positions(await in_database(admission.positions, said.run.thread_id))
+    elif place := await in_database(admission.position, said.run):
+        await ending.tell_positions([(place, said.run)])
 
 
 async def stop_agent(ctx: Context, message: StopAgent) -> RunStopping:

@@ -10,7 +10,7 @@ from routing_core.messages import Message
 
 Content = Annotated[str, Meta(min_length=1, max_length=8_000, pattern=r"\S")]
 AgentName = Annotated[str, Meta(min_length=1, max_length=64)]
-OnBusy = Literal["queue", "reject"]
+OnBusy = Literal["queue", "reject", "interrupt"]
 Limit = Annotated[int, Meta(ge=1, le=100)]
 
 

@@ -130,3 +130,29 @@ async def test_a_list_of_threads_names_the_active_run(busy, web, alice):
         (other["thread_id"], None),
         (busy.thread_id, busy.run_id),
     ]
+
+
+async def test_an_interruption_stops_what_runs_and_comes_next(busy):
+    """The run at work ends cancelled, then the new one runs, then those that waited before it."""
+    waiting = [await queue(busy) for _ in range(2)]
+    interrupting = await queue(busy, on_busy="interrupt")
+    stopped = await busy.whole_run(busy.run_id)
+    runs = [await busy.whole_run(run_id) for run_id in (interrupting, *waiting)]
+    for events in (stopped, *runs):
+        check_run(events)
+    assert stopped[-1]["payload"]["outcome"] == "cancelled"
+    starts = [next(e["seq"] for e in run if e["type"] == "agent_started") for run in runs]
+    ends = [run[-1]["seq"] for run in (stopped, *runs)]
+    assert all(start > end for start, end in zip(starts, ends, strict=False))
+    assert places(busy, interrupting) == [1]
+    assert [places(busy, run_id) for run_id in waiting] == [[1, 2, 1], [2, 3, 2, 1]]
+
+
+async def test_an_interruption_by_a_repeated_id_stops_once(busy):
+    """Row 23: the second answer equals the first, and the run that came of it goes on."""
+    said = {"content": "/think 1", "thread_id": busy.thread_id, "on_busy": "interrupt"}
+    first = await busy.ask("user_message", "now", **said)
+    second = await busy.ask("user_message", "now", **said)
+    events = await busy.whole_run(first["payload"]["run_id"])
+    assert second["payload"] == {**first["payload"], "duplicate": True}
+    assert events[-1]["payload"]["outcome"] == "success"
