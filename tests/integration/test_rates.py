@@ -108,6 +108,53 @@ async def test_the_rate_of_one_is_not_anothers(slow):
         assert (await b.ask("test.context"))["type"] == "test.shown"
 
 
+async def p95_of(client, count=60):
+    """Of round trips at a pace that the rate allows."""
+    taken = []
+    for _ in range(count):
+        began = time.monotonic()
+        await client.ask("heartbeat")
+        taken.append(time.monotonic() - began)
+        await asyncio.sleep(0.02)
+    return sorted(taken)[int(count * 0.95)]
+
+
+async def test_a_flood_of_one_leaves_another_served(slow, report):
+    """Rows 112, 114: 2 500 frames a second into each of two processes, with no wait for an answer."""
+    alice, bob = await in_database(make_people, 2)
+    floods = [await web.connect(alice, seconds=30) for web in slow]
+    async with await slow[0].connect(bob) as b:
+        quiet, began = await p95_of(b), time.monotonic()
+        flooding = [asyncio.create_task(flood(each, 2)) for each in floods]
+        busy = await p95_of(b)
+        said = sum([await each for each in flooding])
+        assert (await b.ask("test.context"))["type"] == "test.shown"
+    for each in floods:
+        await each.ask("heartbeat", "last")
+    lasted = time.monotonic() - began
+    answered = sum(map(kinds, floods), Counter())
+    for each in floods:
+        await each.close()
+
+    assert answered.total() == said + 2  # nothing is lost silently
+    assert set(answered) == {"test.shown", "rate_limited", "overloaded", "heartbeat_ack"}
+    assert answered["test.shown"] <= BURST + PER_SECOND * lasted + 1
+    report(
+        f"flood of {said / 2:.0f} frames a second: p95 of another {busy / quiet:.1f} times the quiet one"
+    )
+
+
+async def flood(client, seconds):
+    """Send for so long without looking at what comes. How many were sent."""
+    end, said = time.monotonic() + seconds, 0
+    while time.monotonic() < end:
+        for _ in range(25):
+            await client.say("test.context")
+        said += 25
+        await asyncio.sleep(0.01)
+    return said
+
+
 async def test_heartbeats_are_not_limited(slow, alice):
     """Row 112: neither before nor after the rate is reached."""
     async with await slow[0].connect(alice) as a:
