@@ -6,6 +6,7 @@ import pytest
 
 from chatrouting.agents import runs
 from chatrouting.agents.models import Outcome, Run
+from chatrouting.chat import conversation
 from chatrouting.chat.conversation import user_message
 from chatrouting.chat.messages import UserMessage
 from chatrouting.conf import chat_settings
@@ -119,3 +120,14 @@ async def test_a_full_queue_is_busy_to_an_interruption_too_and_stops_nothing():
         await say(person, thread_id, "interrupt")
 
     assert (await in_database(now_of, run)).cancel_requested_at is None
+
+
+async def test_the_stop_is_of_the_transaction_that_accepts():
+    """A process that dies right after it leaves a run that its worker stops."""
+    person = await someone()
+    thread_id, run = await a_busy_thread(person)
+    message = UserMessage(content="now", thread_id=uuid.UUID(thread_id), on_busy="interrupt")
+
+    await in_database(conversation._accept, a_context(person), message, "demo")
+
+    assert await in_database(runs.renew_leases, run.worker) == {run.pk: True}
