@@ -80,11 +80,12 @@ async def finish(run: Run, ending: runs.Ending) -> bool:
         await tell_positions(ended.moved)
         if ended.thread_deleted:
             await conclude(run.thread_id)
-    except RedisError:
+    except RedisError:  # what it kept waiting begins no earlier than its end is told: by the sweep
         counters.events_lost.labels("end_delayed").inc()
         logger.warning("the end of run %s is published later", run.pk, exc_info=True)
-    for admitted in ended.admitted:
-        enqueue(admitted)
+    else:
+        for admitted in ended.admitted:
+            enqueue(admitted)
     return True
 
 

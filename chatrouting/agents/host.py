@@ -102,7 +102,7 @@ class RunHost:
             self.stop(run_id, Stop.CANCELLED)
 
     async def sweep(self) -> None:
-        """Enqueue what nobody holds, publish ends that a crash kept back. Runs for ever."""
+        """Publish ends that a crash kept back, then enqueue what nobody holds. Runs for ever."""
         while True:
             await asyncio.sleep(chat_settings().sweep_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - reason: jitter
             try:
@@ -113,10 +113,10 @@ class RunHost:
     async def _sweep_once(self) -> None:
         now = timezone.now()
         await in_database(admit_missed, SWEEP_BATCH)
-        for run in await in_database(runs.unclaimed, now, SWEEP_BATCH):
-            enqueue(run)
         for run in await in_database(runs.unpublished, now, SWEEP_BATCH):
             await ending.publish_late(run)
+        for run in await in_database(runs.unclaimed, now, SWEEP_BATCH):
+            enqueue(run)
 
     async def _execute(self, claimed: runs.Claimed) -> None:
         run = claimed.run
