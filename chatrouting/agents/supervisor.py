@@ -122,6 +122,7 @@ class Supervisor:
         return Outcome.SUCCESS, None
 
     async def _drive(self, publisher: RunPublisher, toolbox: Toolbox) -> None:
+        await publisher.settled()  # no tool is journaled before the members know of the attempt
         history = await in_database(_history, self._run)
         ctx = RunContext(
             run_id=self._run.pk,
