@@ -11,6 +11,7 @@ from django.utils import timezone
 from chatrouting.conf import chat_settings
 from chatrouting.threads.messages import Member
 from chatrouting.threads.models import MembershipChange, Thread, ThreadMember
+from chatrouting.threads.permissions import demand
 from chatrouting.threads.rules import owned_thread, thread_of
 from routing_core.errors import InvalidPayload, NotFound, PermissionDenied
 
@@ -28,8 +29,7 @@ def members_of(thread_id: UUID) -> list[Member]:
 def demand_sharing(user_id: str, thread_id: UUID) -> None:
     """As `owned_thread`; raises `PermissionDenied` too where the owner may not share threads."""
     owned_thread(user_id, thread_id)
-    if not get_user_model().objects.get(pk=user_id).has_perm(SHARE):
-        raise PermissionDenied
+    demand(user_id, SHARE)
 
 
 def add(owner_id: str, thread_id: UUID, username: str) -> bool:

@@ -109,9 +109,6 @@ def test_whatever_is_shown_can_be_sent_and_kept(value):
     json.dumps(shown, allow_nan=False).encode()
 
 
-@given(st.dictionaries(st.sampled_from(SECRET), st.text(min_size=12, max_size=20), min_size=1))
+@given(st.dictionaries(st.sampled_from(SECRET), st.text(), min_size=1))
 def test_no_secret_is_shown_anywhere(secrets):
-    shown = json.dumps(masked({"list": [secrets], "text": "a"}), ensure_ascii=False)
-
-    for value in secrets.values():
-        assert json.dumps(value, ensure_ascii=False)[1:-1] not in shown
+    assert masked({"list": [secrets]}) == {"list": [dict.fromkeys(secrets, MASK)]}
