@@ -169,8 +169,9 @@ class Delivery:
                 self._pace = Pace.LIVE
 
     async def _next_page(self) -> Page:
+        noted = self._noted  # what is heard while the log is read may be newer than what it answers
         page = await self._log.read(self._user_id, self.cursor.epoch, self.cursor.seq)
-        lost_tail = self._noted.epoch == page.epoch and self._noted.seq > page.top
+        lost_tail = noted.epoch == page.epoch and noted.seq > page.top
         if not page.whole or (lost_tail and not page.records):
             raise PositionLost(f"after {self.cursor.seq} of {page.top}")
         return page

@@ -44,6 +44,26 @@ async def test_a_lost_tail_is_found_where_the_stream_ends_before_what_was_heard(
     assert (socket.seqs, socket.why) == ([1], [PositionLost])
 
 
+async def test_what_is_heard_while_the_log_is_read_is_no_lost_tail():
+    """Row 45: the log is asked on one connection, events are heard on another."""
+    socket, late = Socket(), []
+    await socket.open(None)
+    read = socket.log.read
+
+    async def read_and_hear(*position):
+        page = await read(*position)
+        if not page.records and not late:
+            late.append(await socket.append())
+            socket.hear(late[0])
+        return page
+
+    socket.log.read = read_and_hear
+    await socket.append()
+    await socket.heard(await socket.append())
+
+    assert (socket.seqs, socket.why) == ([1, 2, 3], [])
+
+
 async def test_events_that_were_not_selected_are_skipped_and_the_next_says_so():
     """Row 77: filtered events are counted and the position stays checkable."""
     socket = Socket()
