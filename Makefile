@@ -3,10 +3,13 @@
 PYTHON := .venv/bin/python
 CORE := tests/routing_core
 
-.PHONY: help run test bench lint types format clean
+# What crosses a server is tried again on the other one, and with two web processes.
+CROSSING := tests/integration tests/faults
+
+.PHONY: help run test test-all soak bench lint types format clean
 
 help:  ## say what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 run:  ## set up and serve the site on http://127.0.0.1:8000
 	@sh scripts/setup.sh requirements.txt
@@ -17,6 +20,17 @@ test:  ## set up and run all tests; ARGS="-k name" passes options to pytest
 	@test -n "$(ARGS)" || { $(PYTHON) -m coverage run -m pytest -q $(CORE) && $(PYTHON) -m coverage report; }
 	@CHROMIUM="$$(sh scripts/browser.sh)" && export CHROMIUM && \
 	    exec $(PYTHON) -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile -q --ignore=$(CORE))
+
+test-all:  ## all tests, then those that cross a server on each server with 1 and 2 web processes; full sizes
+	@$(MAKE) --no-print-directory test
+	@export TEST_LONG=1; for on in daphne/1 uvicorn/1 daphne/2 uvicorn/2; do \
+	    echo "== on $$on"; \
+	    TEST_SERVER=$${on%/*} TEST_WEBS=$${on#*/} $(PYTHON) -m pytest -n 2 --dist loadfile -q $(CROSSING) || exit 1; \
+	done
+
+soak:  ## users at work while everything fails around them; ARGS="--minutes 30 --seed 1"
+	@sh scripts/setup.sh requirements-dev.txt
+	@exec $(PYTHON) -m tests.faults $(ARGS)
 
 bench:  ## measure beside a stock Channels app; QUICK=1 takes minutes, PROFILE=1 shows where time goes
 	@sh scripts/setup.sh requirements.txt
