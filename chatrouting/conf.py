@@ -74,6 +74,9 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     delta_milliseconds: Seconds = 40
     run_seconds: Seconds = 300
     run_attempts: Count = 3
+    run_tokens: Count = 1_000_000
+    progress_seconds: Seconds = 120
+    approval_seconds: Seconds = 3600
     lease_seconds: Seconds = 6
     sweep_seconds: Seconds = 3
     queue_per_thread: Count = 10

@@ -7,6 +7,7 @@ from chatrouting.console import health
 
 urlpatterns = [
     path("", include("chatrouting.chat.urls")),
+    path("", include("chatrouting.agents.urls")),
     path("admin/", admin.site.urls),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

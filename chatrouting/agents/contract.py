@@ -26,7 +26,7 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a model counted, in tokens."""
+    """What a model counted in this run so far, in tokens."""
 
     input_tokens: int
     output_tokens: int
@@ -71,7 +71,20 @@ class ToolResult:
     text: str = ""
 
 
-AgentEvent: TypeAlias = Thinking | Delta | ToolCall | ToolResult | Final
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A place from which the agent can go on, as any JSON value. It is kept before the agent is asked for more.
+
+    An agent that goes on is called anew with the last one as `ctx.saved`. Everything it did after that it
+    does again, and the run knows what it has already: text that was said since is not said twice, and a
+    call of one of the project's tools that was made since, under the same call id, gives the result it gave.
+    So one `Saved` after each answer of a model, before its calls, is enough.
+    """
+
+    state: Any
+
+
+AgentEvent: TypeAlias = Thinking | Delta | ToolCall | ToolResult | Usage | Saved | Final
 
 
 class AgentError(Exception):
@@ -85,10 +98,15 @@ class AgentError(Exception):
 
 
 class CrashPolicy(StrEnum):
-    """What becomes of a run whose worker died. `RESTART` holds only while no tool has started."""
+    """What becomes of a run whose worker died or stopped.
+
+    `FAIL`: it ends `lost` with the text so far. `RESTART`: it begins again, only while no tool has started.
+    `CONTINUE`: it goes on from what the agent last `Saved`, from the beginning where that was nothing.
+    """
 
     FAIL = "fail"
     RESTART = "restart"
+    CONTINUE = "continue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +118,15 @@ class Spoken:
     content: str
 
 
+@dataclass(frozen=True, slots=True)
+class ToolOffer:
+    """A tool, as a model is told of it. `schema` is the JSON Schema of its arguments, an object."""
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+
+
 class Tools(Protocol):
     """The project's tools, as an agent calls them: never raises for what a tool does."""
 
@@ -108,14 +135,29 @@ class Tools(Protocol):
         """The tools there are."""
         ...
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
-        """Run the tool, tell the members of it, and return how it ended."""
+    @property
+    def offers(self) -> tuple[ToolOffer, ...]:
+        """The same, as a model is told of them."""
+        ...
+
+    async def call(self, name: str, arguments: Mapping[str, Any], call_id: str = "") -> ToolResult:
+        """Run the tool, tell the members of it, and return how it ended.
+
+        `call_id` is unique within the run and the same when the agent goes on from what it `Saved`: the
+        call is then the same, and what has ended is not done again. Left out, calls are numbered in the
+        order they are made. Where a person has to decide first, this does not return: the agent is
+        cancelled, and called anew once there is a decision.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """Everything an agent is given. `history` ends with the question."""
+    """Everything an agent is given. `history` ends with the question.
+
+    `saved` is what the agent last `Saved` in this run, None where it begins; `text` is what it had written
+    by then, which stands; `usage` is what it had counted.
+    """
 
     run_id: UUID
     thread_id: UUID
@@ -125,6 +167,9 @@ class RunContext:
     tools: Tools
     deadline: datetime
     question: str = field(default="")
+    saved: Any = None
+    text: str = ""
+    usage: Usage | None = None
 
 
 class Agent(Protocol):

@@ -19,9 +19,10 @@ from chatrouting.agents.messages import (
     RunQueued,
     TokenUsage,
 )
-from chatrouting.agents.models import DeadLetter, Run, RunStatus
+from chatrouting.agents.models import DeadLetter, Run, RunStatus, ToolCall
 from chatrouting.agents.queue import enqueue
 from chatrouting.agents.removal import conclude
+from chatrouting.agents.recovery import close_calls
 from chatrouting.database import in_database
 from chatrouting.stream.log import Fenced, RunMark, TextChange
 from chatrouting.stream.publishing import Event, publish
@@ -53,7 +54,10 @@ ADVICE: dict[str, tuple[bool, tuple[str, ...]]] = {
     "model_timeout": (True, ("Ask again.",)),
     "model_unavailable": (True, ("Ask again in a few minutes.",)),
     "model_unknown": (False, TELL_THE_OPERATOR),
+    "no_progress": (True, ("Ask again.",)),
     "run_timeout": (True, ("Ask again.", "Ask for less at once.")),
+    "state_not_kept": (False, ("Choose another agent.",)),
+    "token_budget": (True, ("Ask for less at once.",)),
     "worker_lost": (True, ("Ask again.",)),
 }
 
@@ -96,6 +100,8 @@ def fits_a_frame(text: str) -> bool:
 
 async def publish_end(run: Run) -> None:
     """Append the run's end to the streams of its thread's members. Repeating it does nothing."""
+    if run.tools_used:
+        await close_calls(run, ToolCall.Status.INTERRUPTED)
     content = await in_database(_content, run)
     await _tell_end(run, [_error(run)] if run.error_code else [], _completed(run, content))
     await in_database(runs.mark_published, run.pk)

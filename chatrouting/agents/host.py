@@ -16,6 +16,7 @@ from chatrouting.agents.contract import CrashPolicy
 from chatrouting.agents.models import Outcome, Run
 from chatrouting.agents.queue import enqueue
 from chatrouting.agents.recovery import close_calls, text_so_far, tool_started
+from chatrouting.agents.resuming import resume_late
 from chatrouting.agents.supervisor import Stop, Supervisor
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
@@ -117,13 +118,14 @@ class RunHost:
             await ending.publish_late(run)
         for run in await in_database(runs.unclaimed, now, SWEEP_BATCH):
             enqueue(run)
+        await resume_late(now, SWEEP_BATCH)
 
     async def _execute(self, claimed: runs.Claimed) -> None:
         run = claimed.run
         bind_contextvars(run_id=str(run.pk), user_id=str(run.user_id), trace_id=run.trace_id)
         logger.info("run %s begins attempt %d, trace %s", run.pk, run.attempt, run.trace_id)
         try:
-            await self._begin(run, recovered=claimed.recovered)
+            await self._begin(claimed)
         except (
             Exception
         ):  # an edge: the lease runs out and the sweep tries again, up to `run_attempts`
@@ -131,15 +133,18 @@ class RunHost:
         finally:
             self._supervisors.pop(run.pk, None)
 
-    async def _begin(self, run: Run, *, recovered: bool) -> None:
-        agent = installed_agents().get(run.agent)
-        if recovered and (agent is None or not await self._may_restart(run, agent.on_crash)):
-            await self._end_lost(run)
+    async def _begin(self, claimed: runs.Claimed) -> None:
+        run, agent = claimed.run, installed_agents().get(claimed.run.agent)
+        if claimed.recovered and (agent is None or not await self._may_go_on(run, agent.on_crash)):
+            await in_database(runs.give_back_attempt, run)
+            await self._end_lost(run, attempt=run.attempt - 1)
+        elif agent is None and claimed.resumed:
+            await self._end_lost(run, attempt=run.attempt)
         elif agent is None:
             why = ending.failure(run, "agent_not_installed", "This agent is not installed.")
             await ending.finish(run, runs.Ending(Outcome.FAILED, failure=why, attempt=0))
         else:
-            await self._supervise(Supervisor(run, agent), run)
+            await self._supervise(Supervisor(run, agent, resumed=claimed.resumed), run)
 
     async def _supervise(self, supervisor: Supervisor, run: Run) -> None:
         self._supervisors[run.pk] = supervisor
@@ -147,14 +152,15 @@ class RunHost:
             supervisor.stop(Stop.CANCELLED)
         await supervisor.supervise()
 
-    async def _may_restart(self, run: Run, policy: CrashPolicy) -> bool:
+    async def _may_go_on(self, run: Run, policy: CrashPolicy) -> bool:
         if run.cancel_requested_at is not None or run.attempt > chat_settings().run_attempts:
             return False
-        return policy is CrashPolicy.RESTART and not await in_database(tool_started, run)
+        if policy is CrashPolicy.RESTART:
+            return not await in_database(tool_started, run)
+        return policy is CrashPolicy.CONTINUE
 
-    async def _end_lost(self, run: Run) -> None:
+    async def _end_lost(self, run: Run, *, attempt: int) -> None:
         """The text so far is kept, open calls are ended, the user is told."""
-        await in_database(runs.give_back_attempt, run)
         await close_calls(run)
         text = await text_so_far(run)
         used = tuple(await in_database(_tools_used, run))
@@ -162,7 +168,7 @@ class RunHost:
         if run.cancel_requested_at is None:
             outcome = Outcome.LOST
             why = ending.failure(run, "worker_lost", "The worker of this run was lost.")
-        await ending.finish(run, runs.Ending(outcome, text, why, used, attempt=run.attempt - 1))
+        await ending.finish(run, runs.Ending(outcome, text, why, used, attempt=attempt))
 
 
 def _tools_used(run: Run) -> list[str]:

@@ -8,6 +8,7 @@ MASK = "•••"
 SHOWN_CHARACTERS = 2_000
 SHOWN_ITEMS = 100
 SHOWN_DEPTH = 8
+WHOLE_DEPTH = 100
 
 SECRET = re.compile(
     r"passw|passphrase|passcode|(^|[^a-z])pass$|pwd|secret|token|(api|private|access|signing|encryption)[_-]?key"
@@ -32,9 +33,25 @@ def masked(value: Any, depth: int = SHOWN_DEPTH) -> Any:
         return [*shown, _more(len(value), "items")] if len(value) > SHOWN_ITEMS else shown
     if isinstance(value, str):
         return _cut(storable(value))
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return _finite(value)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def masked_whole(value: Any, depth: int = WHOLE_DEPTH) -> Any:
+    """As `masked`, with long texts and lists left as they are."""
+    if depth == 0 and isinstance(value, dict | list):
+        return "…"
+    if isinstance(value, dict):
+        return {
+            storable(name): MASK if SECRET.search(name) else masked_whole(item, depth - 1)
+            for name, item in value.items()
+        }
+    if isinstance(value, list):
+        return [masked_whole(item, depth - 1) for item in value]
+    return storable(value) if isinstance(value, str) else _finite(value)
 
 
 def storable(text: str) -> str:

@@ -64,7 +64,7 @@ class ToolFailure(Message, frozen=True):
 
 
 class ToolCompleted(Message, frozen=True):
-    """The one end of a call."""
+    """The one end of a call. A result over 32 KiB is null here and stands at `result_url`."""
 
     type: ClassVar[str] = "tool_completed"
 
@@ -73,7 +73,31 @@ class ToolCompleted(Message, frozen=True):
     status: str
     duration_ms: int
     result: Any | UnsetType = UNSET
+    result_url: str | UnsetType = UNSET
+    result_bytes: int | UnsetType = UNSET
     error: ToolFailure | UnsetType = UNSET
+
+
+class ApprovalRequired(Message, frozen=True):
+    """The run waits until the person who started it has decided about a call, or the time is over."""
+
+    type: ClassVar[str] = "approval_required"
+
+    call_id: str
+    tool: str
+    arguments: dict[str, Any]
+    expires_at: str
+
+
+class ApprovalResolved(Message, frozen=True):
+    """The decision, once for all devices. `by_connection` is null where nobody decided in time."""
+
+    type: ClassVar[str] = "approval_resolved"
+
+    call_id: str
+    decision: str
+    by_connection: str | None
+    arguments: dict[str, Any] | UnsetType = UNSET
 
 
 class AgentErrorOccurred(Message, frozen=True):
@@ -117,6 +141,8 @@ RUN_EVENTS: tuple[type[Message], ...] = (
     AgentThinking,
     AgentDelta,
     ToolExecuting,
+    ApprovalRequired,
+    ApprovalResolved,
     ToolCompleted,
     AgentErrorOccurred,
     AgentCompleted,

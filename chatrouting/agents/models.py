@@ -53,7 +53,8 @@ class Run(models.Model):
     Every transition is a compare-and-set on `(status, fence)`. `attempt` counts claims by workers,
     `fence` rises with each claim and once more at the end, `lease_until` says until when the claim of
     `worker` holds, `end_published_at` when the end was appended to the members' streams. `turn` orders
-    the runs that wait in a thread.
+    the runs that wait in a thread. `waiting_since` is set from the moment the run waits for a person until
+    a worker takes it again: that is no new attempt, and its deadline moves by that time.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -88,6 +89,7 @@ class Run(models.Model):
     deadline = models.DateTimeField(null=True)
     worker = models.CharField(max_length=64, blank=True)
     lease_until = models.DateTimeField(null=True)
+    waiting_since = models.DateTimeField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)
     end_published_at = models.DateTimeField(null=True)
 
@@ -129,11 +131,39 @@ class Run(models.Model):
         return f"{self.agent} {self.id}"
 
 
+class SavedState(models.Model):
+    """From where an unfinished run can go on. Deleted when it ends.
+
+    `state` is the agent's own, as JSON, empty where it saved nothing; `text` and `thoughts` are what it had
+    told by then, `calls` how many calls it had made without an id of its own. `shown_text` and
+    `shown_thoughts` are what it had told when it began to wait.
+    """
+
+    run = models.OneToOneField(
+        Run, on_delete=models.CASCADE, primary_key=True, related_name="saved_state"
+    )
+    state = models.TextField(blank=True)
+    text = models.TextField(blank=True)
+    thoughts = models.PositiveIntegerField(default=0)
+    calls = models.PositiveIntegerField(default=0)
+    shown_text = models.TextField(blank=True)
+    shown_thoughts = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"state of {self.run_id}"
+
+
 class ToolCall(models.Model):
-    """One call of a tool: written as `started` before the tool runs, ended after."""
+    """One call of a tool: written as `started` before the tool runs, ended after.
+
+    `arguments` and `result` are masked, to be shown. The raw ones are JSON as the agent has it; they are
+    emptied when the run ends. `result_bytes` is set where the result is too large
+    for an event; then it stands whole in `result`.
+    """
 
     class Status(models.TextChoices):
         STARTED = "started"
+        WAITING = "waiting"
         OK = "ok"
         ERROR = "error"
         TIMEOUT = "timeout"
@@ -147,9 +177,13 @@ class ToolCall(models.Model):
     attempt = models.PositiveIntegerField()
     tool = models.CharField(max_length=64)
     arguments = models.JSONField(help_text="Masked: names that look secret have no value here.")
+    raw_arguments = models.TextField(blank=True)
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.STARTED)
     result = models.JSONField(null=True)
+    result_bytes = models.PositiveBigIntegerField(null=True)
+    raw_result = models.TextField(blank=True)
     error_code = models.CharField(max_length=64, blank=True)
+    error_text = models.TextField(blank=True)
     started_at = models.DateTimeField()
     duration_ms = models.PositiveIntegerField(null=True)
 
@@ -176,6 +210,41 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return f"{self.host}:{self.pid}"
+
+
+OPEN = (ToolCall.Status.STARTED, ToolCall.Status.WAITING)
+
+
+class Approval(models.Model):
+    """A call that waits for the decision of the person who started the run. The first decision stands.
+
+    `arguments`, where not empty, is the JSON that replaces those of the model. `expired`: nobody decided in
+    time, or the run ended before.
+    """
+
+    class Decision(models.TextChoices):
+        APPROVE = "approve"
+        DENY = "deny"
+
+    call = models.OneToOneField(
+        ToolCall, on_delete=models.CASCADE, primary_key=True, related_name="approval"
+    )
+    expires_at = models.DateTimeField()
+    decision = models.CharField(max_length=10, choices=Decision.choices, blank=True)
+    arguments = models.TextField(blank=True)
+    by_connection = models.CharField(max_length=64, blank=True)
+    expired = models.BooleanField(default=False)
+    decided_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [
+            models.Index(
+                fields=["expires_at"], condition=Q(decision=""), name="chatrouting_undecided"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.call} {self.decision or 'undecided'}"
 
 
 class DeadLetter(models.Model):

@@ -53,19 +53,24 @@ class RunPublisher:
     """
 
     def __init__(
-        self, key: RunKey, audience: Callable[[], Awaitable[Sequence[str]]], delta_seconds: float
+        self,
+        key: RunKey,
+        audience: Callable[[], Awaitable[Sequence[str]]],
+        delta_seconds: float,
+        text: str = "",
     ) -> None:
+        """`text` is what the run has written already and goes on from."""
         self._key = key
         self._audience = audience
         self._delta_seconds = delta_seconds
         self._queue: asyncio.Queue[_Text | _Said | None] = asyncio.Queue(QUEUE)
         self._ordinal = 0
-        self._position = 0
-        self._bytes = 0
+        self._position = len(text)
+        self._bytes = len(text.encode())
         self._next_delta_at = 0.0
         self._failure: Exception | None = None
         self._writer: asyncio.Task[None] | None = None
-        self.text = ""
+        self.text = text
 
     async def __aenter__(self) -> Self:
         self._writer = asyncio.create_task(self._write_all(), name=f"run {self._key.run_id} writer")

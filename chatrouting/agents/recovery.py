@@ -1,17 +1,19 @@
 """What a worker that died left of a run: its text, and calls of tools without an end."""
 
 import asyncio
+from typing import TypeAlias
 
-from msgspec.structs import replace
 from redis.exceptions import RedisError
 
-from chatrouting.agents.messages import ToolCompleted, ToolExecuting, ToolFailure
-from chatrouting.agents.models import Run, ToolCall
-from chatrouting.agents.toolbox import STOPPED, event_key
+from chatrouting.agents import approvals, journal
+from chatrouting.agents.messages import ApprovalResolved, ToolCompleted, ToolExecuting
+from chatrouting.agents.models import Approval, Run, ToolCall
 from chatrouting.database import in_database
 from chatrouting.stream.log import RunMark
 from chatrouting.stream.publishing import Event, event_log, publish
 from chatrouting.threads.rules import member_ids
+
+ToolMessage: TypeAlias = ToolExecuting | ApprovalResolved | ToolCompleted
 
 
 def tool_started(run: Run) -> bool:
@@ -32,36 +34,28 @@ async def text_so_far(run: Run) -> str:
         return ""
 
 
-async def close_calls(run: Run) -> None:
-    """Tell the members of the beginning and the end of each call, where they have not heard of it.
+async def close_calls(run: Run, *statuses: str) -> None:
+    """Tell the members of the beginning and the end of each call, or of those in one of these states.
 
-    A worker journals a call before it tells of it, and tells of its end before it journals that: which
-    of them it came to is known to the stream alone. So all is told again under the same keys.
+    A worker journals before it tells: what the members have heard is known to the stream alone. So all is
+    told again, under the same keys.
     """
     members = await in_database(member_ids, run.thread_id)
     mark = RunMark(str(run.pk), run.fence)
-    for call in await in_database(_calls, run):
-        for message in (_begun(call), _ended(call)):
-            key = event_key(run, message)
-            await publish(members, Event(message, run.thread_id, run.pk, key, mark))
+    for message in await in_database(_told, run, statuses):
+        key = journal.event_key(run, message)
+        await publish(members, Event(message, run.thread_id, run.pk, key, mark))
 
 
-def _calls(run: Run) -> list[ToolCall]:
-    return list(run.tool_calls.order_by("id"))
+def _told(run: Run, statuses: tuple[str, ...]) -> list[ToolMessage]:
+    found = run.tool_calls.select_related("approval").order_by("id")
+    calls = found.filter(status__in=statuses) if statuses else found
+    return [message for call in calls for message in _told_of(call)]
 
 
-def _begun(call: ToolCall) -> ToolExecuting:
-    return ToolExecuting(call_id=call.call_id, tool=call.tool, arguments=call.arguments)
-
-
-def _ended(call: ToolCall) -> ToolCompleted:
-    ended = ToolCompleted(
-        call_id=call.call_id, tool=call.tool, status=call.status, duration_ms=call.duration_ms or 0
-    )
-    if call.status == ToolCall.Status.OK:
-        return replace(ended, result=call.result)
-    code, text = call.error_code, f"The call ended with {call.status}."
-    if call.status == ToolCall.Status.STARTED:
-        code, text = STOPPED
-        ended = replace(ended, status=ToolCall.Status.INTERRUPTED.value)
-    return replace(ended, error=ToolFailure(code=code, message=text))
+def _told_of(call: ToolCall) -> list[ToolMessage]:
+    resolved = []
+    approval: Approval | None = getattr(call, "approval", None)
+    if approval is not None and approval.decision:
+        resolved = [approvals.told_resolved(call, approval)]
+    return [journal.told_begin(call), *resolved, journal.told_end(call)]

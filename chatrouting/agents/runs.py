@@ -1,8 +1,8 @@
 """The life of a run in the database: plain functions on the ORM, every transition a compare-and-set.
 
-`queued → running → completed(outcome)`. A run that nothing is ahead of is `running` from its acceptance;
-a worker's claim then sets lease, fence and attempt. The end of a run and the admission of what it kept
-waiting are one transaction.
+`queued → running → (waiting ↔ running) → completed(outcome)`. A run that nothing is ahead of is `running`
+from its acceptance; a worker's claim then sets lease, fence and attempt. The end of a run and the admission
+of what it kept waiting are one transaction.
 """
 
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from chatrouting.agents import approvals, journal
 from chatrouting.agents.admission import admit_after, come_first, moved_after, place_for
 from chatrouting.agents.contract import Usage
 from chatrouting.agents.models import (
@@ -23,7 +24,7 @@ from chatrouting.agents.models import (
     Priority,
     Run,
     RunStatus,
-    ToolCall,
+    SavedState,
 )
 from chatrouting.conf import chat_settings
 from chatrouting.threads.models import Thread, ThreadMessage
@@ -70,10 +71,15 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A run held by a worker. `recovered`: another worker held it and let its lease run out."""
+    """A run held by a worker.
+
+    `recovered`: another worker held it and let its lease run out. `resumed`: it waited for a person, who has
+    decided.
+    """
 
     run: Run
     recovered: bool
+    resumed: bool = False
 
 
 def accept(
@@ -129,16 +135,25 @@ def claim(run_id: UUID, worker: str) -> Claimed | None:
         return None
     taken = Run.objects.filter(pk=run_id, status=RunStatus.RUNNING, fence=run.fence).update(
         fence=F("fence") + 1,
-        attempt=F("attempt") + 1,
+        attempt=run.attempt if run.waiting_since else run.attempt + 1,
         worker=worker,
         lease_until=now + timedelta(seconds=conf.lease_seconds),
-        started_at=Coalesce("started_at", now),
-        deadline=Coalesce("deadline", now + timedelta(seconds=conf.run_seconds)),
+        started_at=run.started_at or now,
+        deadline=_deadline(run, now),
+        waiting_since=None,
     )
     if not taken:
         return None
-    recovered = run.attempt > 0
-    return Claimed(Run.objects.select_related("question", "user").get(pk=run_id), recovered)
+    resumed = run.waiting_since is not None
+    held = Run.objects.select_related("question", "user").get(pk=run_id)
+    return Claimed(held, recovered=run.attempt > 0 and not resumed, resumed=resumed)
+
+
+def _deadline(run: Run, now: datetime) -> datetime:
+    """Until when the run may go on: the time that it waited for a person does not count."""
+    if run.deadline is None:
+        return now + timedelta(seconds=chat_settings().run_seconds)
+    return run.deadline + (now - run.waiting_since if run.waiting_since else timedelta())
 
 
 def renew_leases(worker: str) -> dict[UUID, bool]:
@@ -205,7 +220,9 @@ def end(run: Run, ending: Ending) -> Ended | None:
         return None
     answer = add_answer(run.question, Answer(run.answer_message_id, run.agent, ending.content), now)
     Run.objects.filter(pk=run.pk).update(answer=answer)
-    run.tool_calls.filter(status=ToolCall.Status.STARTED).update(status=ToolCall.Status.INTERRUPTED)
+    approvals.close(run)
+    journal.close(run)
+    SavedState.objects.filter(run=run).delete()
     if ending.outcome in DEAD:
         DeadLetter.objects.create(
             kind=DeadLetter.Kind.RUN,

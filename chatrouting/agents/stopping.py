@@ -4,17 +4,33 @@ from uuid import UUID
 
 from chatrouting.agents import ending, runs
 from chatrouting.agents.models import Outcome, Run, RunStatus
+from chatrouting.agents.saving import text_told, used_by
 from chatrouting.database import in_database
 from chatrouting.stream.doorbell import ring_stop, ring_stop_now
 
 
 async def stop(run: Run) -> bool:
     """Stop a run. True where it has ended by this, else its worker has been asked to end it."""
-    if run.attempt == 0 and await ending.finish(run, runs.Ending(Outcome.CANCELLED)):
+    if await end_unheld(run):
         return True
     if await in_database(runs.request_stop, run):
         await ring_stop(str(run.pk))
     return False
+
+
+async def end_unheld(run: Run) -> bool:
+    """End a run that no worker holds, as it stands in `run`: one that has not begun, or waits for a person.
+
+    False where that is not so, or not any more.
+    """
+    if run.status == RunStatus.WAITING:
+        return await ending.finish(run, await in_database(_waiting_end, run))
+    return run.attempt == 0 and await ending.finish(run, runs.Ending(Outcome.CANCELLED))
+
+
+def _waiting_end(run: Run) -> runs.Ending:
+    used = tuple(run.tools_used)
+    return runs.Ending(Outcome.CANCELLED, text_told(run), None, used, used_by(run))
 
 
 async def stop_all(thread_id: UUID) -> None:

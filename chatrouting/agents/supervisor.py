@@ -2,43 +2,48 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import time
 from datetime import datetime
 from enum import StrEnum
 
 from django.utils import timezone
 
 from chatrouting import counters
-from chatrouting.agents import runs
+from chatrouting.agents import approvals, runs
+from chatrouting.agents.audience import Audience
 from chatrouting.agents.contract import (
     Agent,
     AgentError,
     AgentEvent,
+    CrashPolicy,
     Delta,
     Final,
     RunContext,
+    Saved,
     Spoken,
     Thinking,
     ToolCall,
     ToolResult,
     Usage,
 )
+from chatrouting.agents.cutting import close, cut
 from chatrouting.agents.ending import failure, finish
-from chatrouting.agents.masking import storable
-from chatrouting.agents.messages import AgentStarted, AgentThinking
+from chatrouting.agents.messages import AgentStarted
 from chatrouting.agents.models import Outcome, Run
-from chatrouting.agents.publisher import DELTA_CHARACTERS, RunKey, RunPublisher
+from chatrouting.agents.publisher import RunKey, RunPublisher
+from chatrouting.agents.queue import enqueue
+from chatrouting.agents.resuming import wake
+from chatrouting.agents.saving import BEGINNING, Place, place_of, used_by
 from chatrouting.agents.toolbox import RunOver, Toolbox
 from chatrouting.agents.tools import installed_tools
+from chatrouting.agents.transcript import Transcript
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
 from chatrouting.stream.log import Fenced, TextChange
 from chatrouting.threads.models import ThreadMessage
-from chatrouting.threads.rules import Person, member_ids
+from chatrouting.threads.rules import Person
 
 logger = logging.getLogger(__name__)
-
-GRACE_SECONDS = 0.5
 
 
 class Stop(StrEnum):
@@ -49,19 +54,38 @@ class Stop(StrEnum):
     TAKEN = "taken"
 
 
-class Supervisor:
-    """Runs an agent for a claimed run, from `agent_started` to the end."""
+class Cut(StrEnum):
+    """Why an attempt is over although its agent was not done and nobody stopped it."""
 
-    def __init__(self, run: Run, agent: Agent) -> None:
+    LATE = "late"
+    SILENT = "silent"
+    WAITS = "waits"
+
+
+# Why it was cut → how the run ends, and in which words.
+LIMITS = {
+    Cut.LATE: (Outcome.TIMEOUT, "run_timeout", "The agent took too long."),
+    Cut.SILENT: (Outcome.LOST, "no_progress", "The agent gave no sign of progress."),
+}
+
+
+class Supervisor:
+    """Runs an agent for a claimed run, from `agent_started` to the end, or until it waits for a person.
+
+    `resumed`: it has waited, and goes on in the same attempt.
+    """
+
+    def __init__(self, run: Run, agent: Agent, *, resumed: bool = False) -> None:
         self._run = run
         self._agent = agent
+        self._resumed = resumed
+        self._goes_on = resumed or (run.attempt > 1 and agent.on_crash is CrashPolicy.CONTINUE)
         self._stop: Stop | None = None
         self._stopped = asyncio.Event()
         self._over = False
-        self._steps = 0
-        self._usage: Usage | None = None
-        self._members: list[str] = []
-        self._members_at = 0.0
+        self._waits = False
+        self._heard_at = time.monotonic()
+        self._audience = Audience(run.thread_id)
 
     def stop(self, why: Stop) -> None:
         """Cut the attempt short. The first reason counts."""
@@ -69,103 +93,152 @@ class Supervisor:
         self._stopped.set()
 
     async def supervise(self) -> None:
-        """Make the attempt and end the run, unless another worker has it or gets it."""
-        conf = chat_settings()
+        """Make the attempt and end the run, unless another worker has it or gets it, or it waits."""
         key = RunKey(self._run.pk, self._run.thread_id, self._run.fence)
+        seconds = chat_settings().delta_milliseconds / 1000
         counters.runs_started.inc()
+        place = await self._place()
+        told = place.text + place.repeated_text if self._resumed else ""
         try:
-            async with RunPublisher(
-                key, self._audience, conf.delta_milliseconds / 1000
-            ) as publisher:
-                ending = await self._attempt(publisher)
+            async with RunPublisher(key, self._audience.members, seconds, told) as publisher:
+                ending = await self._attempt(publisher, place)
                 await publisher.settled()
         except Fenced:
             logger.info("run %s went to another worker", self._run.pk)
             return
         if ending is not None:
             await finish(self._run, ending)
+        elif self._waits:
+            await wake(self._run.pk)
         elif self._stop is Stop.HANDED_OVER:
             await in_database(runs.hand_over, self._run)
 
-    async def _attempt(self, publisher: RunPublisher) -> runs.Ending | None:
-        toolbox = Toolbox(self._run, publisher, installed_tools())
-        await publisher.publish(self._started(), TextChange.SET)
-        driving = asyncio.create_task(self._drive(publisher, toolbox), name=f"run {self._run.pk}")
-        stopped = asyncio.create_task(self._stopped.wait())
-        try:
-            seconds = (self._deadline() - timezone.now()).total_seconds()
-            done, _ = await asyncio.wait(
-                {driving, stopped}, timeout=max(seconds, 0), return_when="FIRST_COMPLETED"
-            )
-        finally:
-            stopped.cancel()
-            raised = await _cut(driving)
-            self._over = True
+    async def _place(self) -> Place:
+        if not self._goes_on:
+            return BEGINNING
+        return await in_database(place_of, self._run, resumed=self._resumed)
+
+    async def _attempt(self, publisher: RunPublisher, place: Place) -> runs.Ending | None:
+        toolbox = Toolbox(self._run, publisher, installed_tools(), place.calls)
+        transcript = Transcript(self._run, publisher, place)
+        if not self._resumed:
+            await publisher.publish(self._started(), TextChange.SET)
+            await publisher.write(place.text)
+        why, raised = await self._driven(transcript, toolbox, place)
+        if why is Cut.WAITS and self._stop in (None, Stop.HANDED_OVER):
+            self._waits = await self._wait(publisher, transcript, toolbox)
+            if self._waits:
+                return None
         if self._stop in (Stop.HANDED_OVER, Stop.TAKEN):
             return None
         await toolbox.interrupt_open()
-        outcome, why = self._outcome(raised, late=not done)
-        return runs.Ending(outcome, publisher.text, why, tuple(toolbox.used), self._usage)
+        outcome, failed = self._outcome(raised, why)
+        used = tuple(toolbox.used)
+        return runs.Ending(outcome, publisher.text, failed, used, transcript.usage)
+
+    async def _driven(
+        self, transcript: Transcript, toolbox: Toolbox, place: Place
+    ) -> tuple[Cut | None, BaseException | None]:
+        """Let the agent work until it is done or cut; why it was cut, and what it raised."""
+        name = f"run {self._run.pk}"
+        driving = asyncio.create_task(self._drive(transcript, toolbox, place), name=name)
+        stopped = asyncio.create_task(self._stopped.wait())
+        suspended = asyncio.create_task(toolbox.suspended.wait())
+        why: Cut | None = None
+        try:
+            while not (driving.done() or stopped.done() or why):
+                await asyncio.wait(
+                    {driving, stopped, suspended},
+                    timeout=max(min(self._seconds_left(toolbox)), 0),
+                    return_when="FIRST_COMPLETED",
+                )
+                if not driving.done():
+                    why = self._reached(toolbox)
+        finally:
+            stopped.cancel()
+            suspended.cancel()
+            raised = await cut(driving)
+            self._over = True
+        return why, raised
+
+    async def _wait(
+        self, publisher: RunPublisher, transcript: Transcript, toolbox: Toolbox
+    ) -> bool:
+        """Let go of the run until a person has decided. False where it was stopped in the meantime."""
+        await toolbox.interrupt_open(but_waiting=True)
+        await publisher.settled()
+        shown = approvals.Shown(
+            publisher.text, transcript.thoughts, tuple(toolbox.used), transcript.usage
+        )
+        admitted = await in_database(approvals.begin_waiting, self._run, shown)
+        if admitted is None:
+            self._stop = Stop.CANCELLED
+            return False
+        for run in admitted:
+            enqueue(run)
+        return True
 
     def _outcome(
-        self, raised: BaseException | None, *, late: bool
+        self, raised: BaseException | None, why: Cut | None
     ) -> tuple[Outcome, runs.Failure | None]:
         if self._stop is Stop.CANCELLED:
             return Outcome.CANCELLED, None
-        if late:
-            why = failure(self._run, "run_timeout", "The agent took too long.", raised)
-            return Outcome.TIMEOUT, why
+        if why in LIMITS:
+            outcome, code, text = LIMITS[why]
+            return outcome, failure(self._run, code, text, raised)
         if isinstance(raised, Fenced):
             raise raised
         if raised is not None:
             return Outcome.FAILED, _explained(raised, self._run)
         return Outcome.SUCCESS, None
 
-    async def _drive(self, publisher: RunPublisher, toolbox: Toolbox) -> None:
-        await publisher.settled()  # no tool is journaled before the members know of the attempt
-        history = await in_database(_history, self._run)
-        ctx = RunContext(
-            run_id=self._run.pk,
-            thread_id=self._run.thread_id,
-            user=Person(str(self._run.user_id), self._run.user.get_username()),
-            attempt=self._run.attempt,
-            history=history,
-            tools=toolbox,
-            deadline=self._deadline(),
-            question=self._run.question.content,
-        )
+    async def _drive(self, transcript: Transcript, toolbox: Toolbox, place: Place) -> None:
+        await transcript.settled()  # no tool is journaled before the members know of the attempt
+        if self._goes_on:
+            await toolbox.take_up(told=self._resumed)
+        ctx = await in_database(self._context, toolbox, place)
         events = self._agent.run(ctx)
         try:
             async for event in events:
-                await self._take(event, publisher, toolbox)
+                if self._over:
+                    raise RunOver
+                self._heard_at = time.monotonic()
+                await _take(event, transcript, toolbox)
                 if isinstance(event, Final):
                     return
         finally:
-            await _close(events)
+            await close(events)
 
-    async def _take(self, event: AgentEvent, publisher: RunPublisher, toolbox: Toolbox) -> None:
-        if self._over:
-            raise RunOver
-        match event:
-            case Delta(text):
-                await publisher.write(text)
-            case Thinking(text):
-                await self._think(text, publisher)
-            case ToolCall(call_id, name, arguments):
-                await toolbox.begin(call_id, name, arguments)
-            case ToolResult():
-                await toolbox.complete(event)
-            case Final(content, usage):
-                self._usage = usage
-                whole = storable(content or "")
-                if whole.startswith(publisher.text):
-                    await publisher.write(whole[len(publisher.text) :])
+    def _context(self, toolbox: Toolbox, place: Place) -> RunContext:
+        run = self._run
+        return RunContext(
+            run_id=run.pk,
+            thread_id=run.thread_id,
+            user=Person(str(run.user_id), run.user.get_username()),
+            attempt=run.attempt,
+            history=_history(run),
+            tools=toolbox,
+            deadline=self._deadline(),
+            question=run.question.content,
+            saved=place.state,
+            text=place.text,
+            usage=used_by(run),
+        )
 
-    async def _think(self, text: str, publisher: RunPublisher) -> None:
-        if chat_settings().thinking:
-            self._steps += 1
-            shown = storable(text[:DELTA_CHARACTERS])
-            await publisher.publish(AgentThinking(text=shown, step=self._steps))
+    def _seconds_left(self, toolbox: Toolbox) -> tuple[float, float]:
+        """Until the deadline, and until the agent has been silent for too long."""
+        whole = (self._deadline() - timezone.now()).total_seconds()
+        now = time.monotonic()
+        moved_at = now if toolbox.busy else max(self._heard_at, toolbox.moved_at)
+        return whole, moved_at + chat_settings().progress_seconds - now
+
+    def _reached(self, toolbox: Toolbox) -> Cut | None:
+        if toolbox.suspended.is_set():
+            return Cut.WAITS
+        whole, quiet = self._seconds_left(toolbox)
+        if whole <= 0:
+            return Cut.LATE
+        return Cut.SILENT if quiet <= 0 else None
 
     def _started(self) -> AgentStarted:
         return AgentStarted(
@@ -180,42 +253,23 @@ class Supervisor:
             raise ValueError(f"run {self._run.pk} was not claimed")
         return self._run.deadline
 
-    async def _audience(self) -> list[str]:
-        """Who sees the run: read anew once a second, not for each delta."""
-        now = asyncio.get_running_loop().time()
-        if not self._members or now - self._members_at > chat_settings().audience_seconds:
-            self._members = await in_database(member_ids, self._run.thread_id)
-            self._members_at = now
-        return self._members
 
-
-async def _cut(driving: asyncio.Task[None]) -> BaseException | None:
-    """Cancel the agent where it still works, wait a little, and return what it raised.
-
-    One that swallows its cancellation is left behind, and is not heard again.
-    """
-    if not driving.done():
-        driving.cancel()
-        await asyncio.wait({driving}, timeout=GRACE_SECONDS)
-    if not driving.done():
-        logger.error("%s does not stop", driving.get_name())
-        driving.add_done_callback(_forget)
-        return None
-    if driving.cancelled():
-        return asyncio.CancelledError("the agent was cancelled, or cancelled itself")
-    return driving.exception()
-
-
-def _forget(driving: "asyncio.Task[None]") -> None:
-    """What one that was left behind raises at last is of no interest, but must be looked at."""
-    if not driving.cancelled():
-        driving.exception()
-
-
-async def _close(events: AsyncIterator[AgentEvent]) -> None:
-    close = getattr(events, "aclose", None)
-    if close is not None:
-        await close()
+async def _take(event: AgentEvent, transcript: Transcript, toolbox: Toolbox) -> None:
+    match event:
+        case Delta(text):
+            await transcript.write(text)
+        case Thinking(text):
+            await transcript.think(text)
+        case ToolCall(call_id, name, arguments):
+            await toolbox.begin(call_id, name, arguments)
+        case ToolResult():
+            await toolbox.complete(event)
+        case Usage():
+            transcript.count(event)
+        case Saved(state):
+            await transcript.save(state, toolbox.numbered)
+        case Final():
+            await transcript.end(event)
 
 
 def _explained(error: BaseException, run: Run) -> runs.Failure:

@@ -1,38 +1,27 @@
 """The tools of one run: each call is journaled, bounded, told to the members, and ended exactly once."""
 
 import asyncio
-import contextvars
-import functools
+import json
 import logging
 import time
-import uuid
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
 
 import msgspec
-from django.utils import timezone
+from django.contrib.auth import get_user_model
 
-from chatrouting.agents.contract import ToolResult, ToolStatus
-from chatrouting.agents.masking import masked, storable
-from chatrouting.agents.messages import ToolCompleted, ToolExecuting, ToolFailure
-from chatrouting.agents.models import Run, ToolCall
+from chatrouting.agents import approvals, journal
+from chatrouting.agents.contract import ToolOffer, ToolResult, ToolStatus
+from chatrouting.agents.execution import execute
+from chatrouting.agents.models import OPEN, Approval, Run, ToolCall
 from chatrouting.agents.publisher import RunPublisher
-from chatrouting.agents.tools import Tool
-from chatrouting.conf import chat_settings
+from chatrouting.agents.tools import Tool, ToolContext
 from chatrouting.database import in_database
-from routing_core.messages import rule_broken
+from chatrouting.threads.rules import Person
+from routing_core.messages import Message, rule_broken
 
 logger = logging.getLogger(__name__)
-
-RESULT_BYTES = 32 * 1024
-NAME_CHARACTERS = 64
-STOPPED = ("interrupted", "The run ended before the tool did.")
-UNSTOPPABLE = (
-    "interrupted",
-    "The run ended; this tool cannot be stopped and may still finish its work.",
-)
 
 
 class RunOver(Exception):
@@ -41,21 +30,32 @@ class RunOver(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _OpenCall:
-    call_id: str
-    tool: str
+    row: ToolCall
     began: float
-    stoppable: bool
+    stoppable: bool = True
 
 
 class Toolbox:
-    """Calls the project's tools for an agent. See `contract.Tools`."""
+    """Calls the project's tools for an agent. See `contract.Tools`.
 
-    def __init__(self, run: Run, publisher: RunPublisher, tools: Mapping[str, Tool]) -> None:
+    `numbered` is how many calls without an id of their own came before the place where the agent goes on.
+    """
+
+    def __init__(
+        self, run: Run, publisher: RunPublisher, tools: Mapping[str, Tool], numbered: int = 0
+    ) -> None:
         self._run = run
         self._publisher = publisher
         self._tools = tools
+        self._journaled: dict[str, ToolCall] = {}
         self._open: dict[str, _OpenCall] = {}
+        self._made: set[str] = set()
+        self._at_work: set[str] = set()
+        self._waiting: set[str] = set()
         self._over = False
+        self.numbered = numbered
+        self.moved_at = 0.0
+        self.suspended = asyncio.Event()
         self.used: list[str] = []
 
     @property
@@ -63,152 +63,221 @@ class Toolbox:
         """The tools there are."""
         return tuple(self._tools)
 
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+    @property
+    def offers(self) -> tuple[ToolOffer, ...]:
+        """The same, as a model is told of them."""
+        return tuple(
+            ToolOffer(each.name, each.description, each.schema) for each in self._tools.values()
+        )
+
+    @property
+    def busy(self) -> bool:
+        """Whether a tool of the project is at work: it has a limit of its own."""
+        return bool(self._at_work - self._waiting)
+
+    async def take_up(self, *, told: bool) -> None:
+        """Go on with what the run has journaled. `told`: the members have heard all of it.
+
+        A call that a lost worker had begun is interrupted, unless its tool may be called again.
+        """
+        for row in await in_database(journal.of_run, self._run):
+            self._journaled[row.call_id] = row
+            self._use(row.tool)
+            if not told:
+                await self._tell(journal.told_begin(row))
+            if row.status in OPEN:
+                self._open[row.call_id] = _OpenCall(
+                    row, time.monotonic(), self._stoppable(row.tool)
+                )
+                await self._take_up_open(row)
+            elif not told:
+                await self._tell(journal.told_end(row))
+
+    async def _take_up_open(self, row: ToolCall) -> None:
+        found = self._tools.get(row.tool)
+        if row.status == ToolCall.Status.WAITING or (found and found.conditions.idempotent):
+            return
+        text = journal.LOST_TEXT
+        lost = ToolResult(row.call_id, ToolStatus.INTERRUPTED, code=journal.INTERRUPTED, text=text)
+        await self._end(row.call_id, lost)
+
+    async def call(self, name: str, arguments: Mapping[str, Any], call_id: str = "") -> ToolResult:
         """Run the tool and return how it ended; what it raises becomes a status."""
-        call_id = uuid.uuid4().hex[:12]
-        found = self._tools.get(name)
-        await self.begin(call_id, name, arguments, stoppable=found is None or found.is_async)
-        result = await self._result(call_id, found, arguments)
-        await self.complete(result)
-        return result
+        if self.suspended.is_set():
+            await _for_ever()
+        given: dict[str, Any] = msgspec.to_builtins(dict(arguments), str_keys=True)
+        chosen = call_id or self._next_id(name, given)
+        self._at_work.add(chosen)
+        try:
+            return await self._made_to_end(chosen, name, given)
+        finally:
+            self._at_work.discard(chosen)
+            self._suspend_if_idle()
+
+    async def _made_to_end(self, call_id: str, name: str, given: dict[str, Any]) -> ToolResult:
+        await self.begin(call_id, name, given, stoppable=self._stoppable(name))
+        known = self._journaled[call_id]
+        if known.status not in OPEN:
+            return journal.result_of(known)
+        result = await self._result(call_id, name, given)
+        self._demand_running()
+        return await self._end(call_id, result)
 
     async def begin(
         self, call_id: str, name: str, arguments: Mapping[str, Any], *, stoppable: bool = True
     ) -> None:
         """Journal the call, then tell of it. It is open from the moment the members are told.
 
-        Raises `RunOver` where the run has ended.
+        One that the agent made before it went on is known already, and is not told again. Raises `RunOver`
+        where the run has ended.
         """
-        name, shown = storable(name)[:NAME_CHARACTERS], _shown_arguments(arguments)
         self._demand_running()
-        if name not in self.used:
-            self.used.append(name)
-        await in_database(
-            ToolCall.objects.create,
-            run=self._run,
-            call_id=call_id,
-            attempt=self._run.attempt,
-            tool=name,
-            arguments=shown,
-            started_at=timezone.now(),
-        )
+        given = msgspec.to_builtins(dict(arguments), str_keys=True)
+        known = self._journaled.get(call_id)
+        is_known = known is not None and self._made_before(known, name, given)
+        self._made.add(call_id)
+        if is_known:
+            return
+        self._use(journal.shown_name(name))
+        row = await in_database(journal.begin, self._run, call_id, name, given)
         self._demand_running()
-        message = ToolExecuting(call_id=call_id, tool=name, arguments=shown)
-        await self._publisher.publish(message, key=event_key(self._run, message))
-        self._open[call_id] = _OpenCall(call_id, name, time.monotonic(), stoppable)
+        self._journaled[call_id] = row
+        await self._tell(journal.told_begin(row))
+        self.moved_at = time.monotonic()
+        self._open[call_id] = _OpenCall(row, self.moved_at, stoppable)
 
     async def complete(self, result: ToolResult) -> None:
         """End an open call; a second end of one call is dropped. Raises `RunOver` as `begin` does."""
         self._demand_running()
-        call = self._open.get(result.call_id)
-        if call is None:
+        if result.call_id not in self._open:
             logger.warning("run %s: call %s is not open", self._run.pk, result.call_id)
             return
-        await self._end(call, result)
+        plain = msgspec.to_builtins(result.result, str_keys=True)
+        await self._end(result.call_id, replace(result, result=plain))
 
-    async def interrupt_open(self) -> None:
-        """End what is still open: the run ends. An agent that does not stop is not heard any more."""
+    async def interrupt_open(self, *, but_waiting: bool = False) -> None:
+        """End what is still open: the run ends, or waits. An agent that does not stop is not heard any more."""
         self._over = True
-        for call in list(self._open.values()):
-            code, text = STOPPED if call.stoppable else UNSTOPPABLE
-            result = ToolResult(call.call_id, ToolStatus.INTERRUPTED, code=code, text=text)
-            await self._end(call, result)
+        kept = self._waiting if but_waiting else set()
+        for call_id, call in [each for each in self._open.items() if each[0] not in kept]:
+            text = journal.STOPPED_TEXT if call.stoppable else journal.UNSTOPPABLE_TEXT
+            await self._end(
+                call_id,
+                ToolResult(call_id, ToolStatus.INTERRUPTED, code=journal.INTERRUPTED, text=text),
+            )
 
-    async def _end(self, call: _OpenCall, result: ToolResult) -> None:
-        message = _completed(call, result)
-        await self._publisher.publish(message, key=event_key(self._run, message))
-        self._open.pop(call.call_id, None)
-        await in_database(_journal_end, self._run, message)
-
-    def _demand_running(self) -> None:
-        if self._over:
+    async def _end(self, call_id: str, result: ToolResult) -> ToolResult:
+        """The first end that is journaled is the one that is told, and that the agent gets."""
+        call = self._open.get(call_id)
+        if call is None:
             raise RunOver
+        duration_ms = round((time.monotonic() - call.began) * 1000)
+        row = await in_database(journal.end, call.row, result, duration_ms)
+        self._journaled[call_id] = row
+        await self._tell(journal.told_end(row))
+        self._open.pop(call_id, None)
+        self.moved_at = time.monotonic()
+        return journal.result_of(row)
 
-    async def _result(
-        self, call_id: str, found: Tool | None, arguments: Mapping[str, Any]
-    ) -> ToolResult:
+    async def _result(self, call_id: str, name: str, arguments: dict[str, Any]) -> ToolResult:
+        found = self._tools.get(name)
         if found is None:
             text = f"There is no such tool; there are: {', '.join(self.names)}."
             return ToolResult(call_id, ToolStatus.ERROR, code="unknown_tool", text=text)
         try:
             parsed = found.parse(arguments)
         except msgspec.ValidationError as error:
-            text = rule_broken(error)
-            return ToolResult(
-                call_id, ToolStatus.INVALID_ARGUMENTS, code="invalid_arguments", text=text
-            )
-        return await self._bounded(call_id, found, parsed)
+            return _invalid(call_id, error)
+        if not await in_database(_may_use, self._run, found):
+            text = "The person who started the run may not use this tool."
+            return ToolResult(call_id, ToolStatus.DENIED, code="permission_denied", text=text)
+        if not found.conditions.needs_approval:
+            return await self._executed(found, call_id, parsed)
+        return await self._approved(found, call_id)
 
-    async def _bounded(self, call_id: str, found: Tool, parsed: dict[str, Any]) -> ToolResult:
-        seconds = found.seconds or chat_settings().tool_seconds
+    async def _approved(self, found: Tool, call_id: str) -> ToolResult:
+        row = self._journaled[call_id]
+        approval = await self._decided(row)
+        self._demand_running()
+        await self._tell(approvals.told_resolved(row, approval))
+        refused = approvals.refused(row, approval)
+        if refused is not None:
+            return refused
         try:
-            async with asyncio.timeout(seconds) as limit:
-                value = msgspec.to_builtins(await _execute(found, parsed), str_keys=True)
-            return ToolResult(call_id, ToolStatus.OK, value)
-        except Exception:  # an edge: whatever a tool raises, the run goes on and the model is told
-            if limit.expired():
-                text = f"The tool took longer than {seconds:g} s."
-                return ToolResult(call_id, ToolStatus.TIMEOUT, code="tool_timeout", text=text)
-            trace_id = uuid.uuid4().hex
-            logger.exception("tool %s failed, trace %s", found.name, trace_id)
-            text = f"The tool failed (trace {trace_id})."
-            return ToolResult(call_id, ToolStatus.ERROR, code="tool_failed", text=text)
+            parsed = found.parse(approvals.arguments_of(row, approval))
+        except msgspec.ValidationError as error:
+            return _invalid(call_id, error)
+        await in_database(approvals.start, row)
+        return await self._executed(found, call_id, parsed)
+
+    async def _decided(self, row: ToolCall) -> Approval:
+        """The decision about the call. Without one this does not return: the run is to wait."""
+        approval = await in_database(approvals.of, row)
+        if approval is None:
+            approval = await in_database(approvals.require, row)
+            self._demand_running()
+            await self._tell(approvals.told_required(row, approval))
+        elif approval.decision:
+            return approval
+        self._waiting.add(row.call_id)
+        self._suspend_if_idle()
+        await _for_ever()
+
+    async def _executed(self, found: Tool, call_id: str, parsed: dict[str, Any]) -> ToolResult:
+        user = Person(str(self._run.user_id), self._run.user.get_username())
+        context = ToolContext(user, self._run.pk, self._run.thread_id, call_id)
+        return await execute(found, parsed, context)
+
+    def _suspend_if_idle(self) -> None:
+        """The run waits once its other calls have ended."""
+        if self._waiting and not self.busy:
+            self.suspended.set()
+
+    def _next_id(self, name: str, arguments: dict[str, Any]) -> str:
+        """The id of the next call that was given none: of the same call, where the agent goes on."""
+        while True:
+            self.numbered += 1
+            call_id = f"{self._run.pk.hex[:12]}-{self.numbered}"
+            known = self._journaled.get(call_id)
+            if known is None or self._made_before(known, name, arguments):
+                return call_id
+
+    def _made_before(self, known: ToolCall, name: str, arguments: dict[str, Any]) -> bool:
+        """Whether this is a call of before that the agent, going on, makes for the first time."""
+        same = known.tool == journal.shown_name(name)
+        same = same and known.raw_arguments == json.dumps(arguments)
+        return same and known.call_id not in self._made
+
+    def _stoppable(self, name: str) -> bool:
+        found = self._tools.get(name)
+        return found is None or found.is_async
+
+    def _use(self, name: str) -> None:
+        if name not in self.used:
+            self.used.append(name)
+
+    async def _tell(self, message: Message) -> None:
+        await self._publisher.publish(message, key=journal.event_key(self._run, message))
+
+    def _demand_running(self) -> None:
+        if self._over:
+            raise RunOver
 
 
-async def _execute(found: Tool, parsed: dict[str, Any]) -> Any:
-    if found.is_async:
-        return await found.function(**parsed)
-    work = functools.partial(
-        contextvars.copy_context().run, functools.partial(found.function, **parsed)
-    )
-    return await asyncio.get_running_loop().run_in_executor(_threads(), work)
+def _invalid(call_id: str, error: msgspec.ValidationError) -> ToolResult:
+    code = ToolStatus.INVALID_ARGUMENTS.value
+    return ToolResult(call_id, ToolStatus.INVALID_ARGUMENTS, code=code, text=rule_broken(error))
 
 
-@functools.cache
-def _threads() -> ThreadPoolExecutor:
-    """Where synchronous tools run; a thread cannot be stopped."""
-    return ThreadPoolExecutor(chat_settings().sync_tools, thread_name_prefix="tool")
+def _may_use(run: Run, found: Tool) -> bool:
+    """The permission is looked up anew for each call."""
+    permission = found.conditions.permission
+    if not permission:
+        return True
+    return bool(get_user_model().objects.get(pk=run.user_id).has_perm(permission))
 
 
-def event_key(run: Run, message: ToolExecuting | ToolCompleted) -> str:
-    """Under what the beginning or the end of a call is told: once, whoever tells it."""
-    return f"{message.type}:{run.pk}:{message.call_id}"
-
-
-def _shown_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    shown: dict[str, Any] = masked(msgspec.to_builtins(dict(arguments), str_keys=True))
-    text = msgspec.json.encode(shown)
-    return shown if len(text) <= RESULT_BYTES else {"…": masked(text.decode())}
-
-
-def _completed(call: _OpenCall, result: ToolResult) -> ToolCompleted:
-    duration_ms = round((time.monotonic() - call.began) * 1000)
-    if result.status is ToolStatus.OK:
-        shown = masked(result.result)
-        if len(msgspec.json.encode(shown)) > RESULT_BYTES:
-            shown = masked(msgspec.json.encode(shown).decode())
-        return ToolCompleted(
-            call_id=call.call_id,
-            tool=call.tool,
-            status=result.status,
-            duration_ms=duration_ms,
-            result=shown,
-        )
-    error = ToolFailure(code=result.code or result.status.value, message=masked(result.text))
-    return ToolCompleted(
-        call_id=call.call_id,
-        tool=call.tool,
-        status=result.status,
-        duration_ms=duration_ms,
-        error=error,
-    )
-
-
-def _journal_end(run: Run, message: ToolCompleted) -> None:
-    failure = message.error if isinstance(message.error, ToolFailure) else None
-    ToolCall.objects.filter(run=run, call_id=message.call_id).update(
-        status=message.status,
-        result=None if failure else message.result,
-        error_code=failure.code if failure else "",
-        duration_ms=message.duration_ms,
-    )
+async def _for_ever() -> NoReturn:
+    """Wait until the supervisor cancels the agent."""
+    await asyncio.Event().wait()
+    raise RunOver

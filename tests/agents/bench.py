@@ -10,7 +10,7 @@ from msgspec import Meta
 from chatrouting.agents.models import ToolCall
 from chatrouting.agents.publisher import RunKey, RunPublisher
 from chatrouting.agents.toolbox import Toolbox
-from chatrouting.agents.tools import tool
+from chatrouting.agents.tools import ToolContext, tool
 from chatrouting.database import in_database
 from tests.agents.accepted import a_claimed_run, events_of
 
@@ -72,10 +72,23 @@ async def huge() -> list[str]:
     return ["x" * 1_000] * 90
 
 
+@tool
+async def whose(mine: ToolContext) -> list[str]:
+    """Whose call it is."""
+    ids = (mine.user.id, str(mine.run_id), str(mine.thread_id), mine.call_id)
+    return [*ids, mine.idempotency_key]
+
+
+@tool(permission="chatrouting_threads.add_thread")
+async def guarded() -> str:
+    """Not for everybody."""
+    return "done"
+
+
 TOOLS = {
     each.name: each
     for each in (double, broken, endless, late, in_a_thread, unstoppable, unkeepable,
-                 unserialisable, huge)
+                 unserialisable, huge, whose, guarded)
 }  # fmt: skip
 
 

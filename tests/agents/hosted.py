@@ -39,10 +39,10 @@ async def types_of(run):
     return [event["type"] for event in await events_of(run)]
 
 
-async def left_behind(*steps, after):
+async def left_behind(*steps, after, agent=ScriptedAgent):
     """A run whose worker died once it had told this: nothing was ended, its lease ran out."""
     run = await in_database(lambda: claimed(ask(a_thread())))
-    supervisor = Supervisor(run, ScriptedAgent(steps))
+    supervisor = Supervisor(run, agent(steps))
     working = asyncio.create_task(supervisor.supervise())
 
     async def told():

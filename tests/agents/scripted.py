@@ -4,7 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, ClassVar
 
-from chatrouting.agents.contract import AgentEvent, CrashPolicy, Delta, RunContext, ToolCall
+from chatrouting.agents.contract import (
+    AgentEvent,
+    CrashPolicy,
+    Delta,
+    RunContext,
+    ToolCall,
+    ToolResult,
+)
 
 Step = AgentEvent | BaseException | float | tuple[str, dict[str, Any]]
 
@@ -13,7 +20,8 @@ class ScriptedAgent:
     """Takes its steps one after another.
 
     An event is said, an exception raised, a number slept for so many seconds, and a pair of a name and
-    arguments is a call of one of the project's tools. `seen` holds the contexts it was given.
+    arguments is a call of one of the project's tools. `seen` holds the contexts it was given, `results` what
+    the calls gave.
     """
 
     name: ClassVar[str] = "demo"
@@ -22,6 +30,7 @@ class ScriptedAgent:
     def __init__(self, steps: Sequence[Step] = ()) -> None:
         self.steps = tuple(steps)
         self.seen: list[RunContext] = []
+        self.results: list[ToolResult] = []
 
     async def run(self, ctx: RunContext) -> AsyncIterator[AgentEvent]:
         self.seen.append(ctx)
@@ -31,7 +40,7 @@ class ScriptedAgent:
             if isinstance(step, float):
                 await asyncio.sleep(step)
             elif isinstance(step, tuple):
-                await ctx.tools.call(*step)
+                self.results.append(await ctx.tools.call(*step))
             else:
                 yield step
 

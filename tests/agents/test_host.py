@@ -164,7 +164,7 @@ async def test_a_worker_that_leaves_takes_no_more_runs(install):
 
 
 async def test_a_worker_that_leaves_waits_no_longer_than_it_is_told(install, monkeypatch):
-    monkeypatch.setattr("chatrouting.agents.supervisor.GRACE_SECONDS", 30)
+    monkeypatch.setattr("chatrouting.agents.cutting.GRACE_SECONDS", 30)
 
     class Stuck(ScriptedAgent):
         async def run(self, ctx):

@@ -3,9 +3,12 @@
 import asyncio
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 
 from chatrouting.agents.contract import ToolResult, ToolStatus
 from chatrouting.agents.toolbox import RunOver
+from chatrouting.database import in_database
 from tests.agents.bench import a_bench, release
 from tests.agents.waiting import until
 
@@ -124,12 +127,53 @@ async def test_a_result_nobody_can_read_is_an_error():
         assert (await the_end_of(bench))["status"] == "error"
 
 
-async def test_a_large_result_is_cut_for_the_members_and_whole_for_the_model():
+async def test_a_large_result_is_named_to_the_members_and_whole_for_the_model():
+    """Over 32 KiB: null, with its address and size."""
     async with a_bench() as bench:
         result = await bench.box.call("huge", {})
 
+        completed, row = await the_end_of(bench), await bench.row()
         assert len(result.result) == 90
-        assert len((await the_end_of(bench))["result"]) < 5_000
+        assert completed["result"] is None
+        assert completed["result_bytes"] == row.result_bytes == 90 * 1_003 + 1
+        assert completed["result_url"] == f"/runs/{bench.run.pk}/calls/{row.pk}/result"
+
+
+async def test_the_person_of_a_call_is_the_one_who_started_the_run():
+    async with a_bench() as bench:
+        result = await bench.box.call("whose", {}, "mine")
+
+        assert result.result == [
+            str(bench.run.user_id), str(bench.run.pk), str(bench.run.thread_id), "mine",
+            f"{bench.run.pk}:mine",
+        ]  # fmt: skip
+
+
+async def test_nobody_else_can_be_named_in_the_arguments():
+    async with a_bench() as bench:
+        assert (await bench.box.call("whose", {"mine": 1})).status == "invalid_arguments"
+
+
+async def test_a_tool_whose_permission_the_person_has_not_is_denied():
+    """Row 101: denied; the run goes on and the model is told."""
+    async with a_bench() as bench:
+        result = await bench.box.call("guarded", {})
+
+        assert (result.status, result.code) == ("denied", "permission_denied")
+        assert (await the_end_of(bench))["status"] == "denied"
+
+
+async def test_a_tool_whose_permission_the_person_has_is_called():
+    async with a_bench() as bench:
+        await in_database(permit, bench.run.user_id, "add_thread")
+
+        assert (await bench.box.call("guarded", {})).result == "done"
+
+
+def permit(user_id, codename):
+    get_user_model().objects.get(pk=user_id).user_permissions.add(
+        Permission.objects.get(codename=codename)
+    )
 
 
 async def test_large_arguments_are_cut():

@@ -1,6 +1,7 @@
 """A tool: a typed function whose schema, checks and text come from its signature."""
 
 import asyncio
+import uuid
 from typing import Annotated
 
 import msgspec
@@ -9,7 +10,8 @@ from msgspec import Meta
 
 from chatrouting.agents.catalogue import agent_names, installed_agents
 from chatrouting.agents.demo_tools import calculator
-from chatrouting.agents.tools import Tool, installed_tools, tool
+from chatrouting.agents.tools import Tool, ToolContext, installed_tools, tool
+from chatrouting.threads.rules import Person
 
 
 @tool
@@ -28,7 +30,7 @@ def test_name_and_description_come_from_the_function():
 
 
 def test_name_and_time_can_be_given():
-    assert (renamed.name, renamed.seconds) == ("other", 2.5)
+    assert (renamed.name, renamed.conditions.seconds) == ("other", 2.5)
 
 
 def test_a_coroutine_function_can_be_stopped_and_another_cannot():
@@ -36,14 +38,51 @@ def test_a_coroutine_function_can_be_stopped_and_another_cannot():
 
 
 def test_the_schema_comes_from_the_signature():
-    schema = greet.schema["$defs"]["greet_arguments"]
+    schema = greet.schema
 
+    assert schema["type"] == "object"
     assert schema["properties"] == {
         "name": {"type": "string", "maxLength": 5},
         "times": {"type": "integer", "default": 1},
     }
     assert schema["required"] == ["name"]
     assert schema["additionalProperties"] is False
+
+
+class Colour(msgspec.Struct):
+    """A colour."""
+
+    name: str
+
+
+@tool
+async def paint(colour: Colour, mine: ToolContext) -> None:
+    """Paint."""
+
+
+def test_what_a_schema_refers_to_stands_in_it():
+    assert paint.schema["properties"]["colour"] == {"$ref": "#/$defs/Colour"}
+    assert paint.schema["$defs"]["Colour"]["required"] == ["name"]
+
+
+def test_the_context_is_no_argument_and_is_filled_in():
+    context = ToolContext(Person("1", "eve"), uuid.uuid4(), uuid.uuid4(), "call")
+    bound = paint.bound(paint.parse({"colour": {"name": "red"}}), context)
+
+    assert list(paint.schema["properties"]) == ["colour"]
+    assert bound.keywords == {"colour": Colour("red"), "mine": context}
+
+
+def test_a_second_context_is_refused():
+    async def twice(one: ToolContext, two: ToolContext) -> None: ...
+
+    with pytest.raises(TypeError, match="one parameter may take the ToolContext"):
+        tool(twice)
+
+
+def test_an_unknown_condition_is_refused():
+    with pytest.raises(TypeError, match="urgent"):
+        tool(urgent=True)
 
 
 def test_arguments_are_parsed_with_their_defaults():

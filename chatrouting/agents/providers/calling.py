@@ -108,12 +108,5 @@ def _bounded(value: Any) -> Any:
 
 def _definition(tool: Tool) -> ToolDefinition:
     return ToolDefinition(
-        name=tool.name, parameters_json_schema=_top(tool.schema), description=tool.description
+        name=tool.name, parameters_json_schema=tool.schema, description=tool.description
     )
-
-
-def _top(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with the object at its top, as providers want it, instead of a reference to it."""
-    parts = dict(schema["$defs"])
-    top: dict[str, Any] = parts.pop(schema["$ref"].rpartition("/")[2])
-    return {**top, "$defs": parts} if parts else top

@@ -1,0 +1,25 @@
+"""Who sees a run."""
+
+import asyncio
+from uuid import UUID
+
+from chatrouting.conf import chat_settings
+from chatrouting.database import in_database
+from chatrouting.threads.rules import member_ids
+
+
+class Audience:
+    """The members of a run's thread: read anew once a second, not for each delta."""
+
+    def __init__(self, thread_id: UUID) -> None:
+        self._thread_id = thread_id
+        self._members: list[str] = []
+        self._read_at = 0.0
+
+    async def members(self) -> list[str]:
+        """Their user ids."""
+        now = asyncio.get_running_loop().time()
+        if not self._members or now - self._read_at > chat_settings().audience_seconds:
+            self._members = await in_database(member_ids, self._thread_id)
+            self._read_at = now
+        return self._members

@@ -1,0 +1,26 @@
+"""What is too large for an event: the whole result of a tool."""
+
+import uuid
+
+import msgspec
+from django.http import Http404, HttpRequest, HttpResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from chatrouting.agents.models import ToolCall
+
+
+@require_safe
+@never_cache
+def tool_result(request: HttpRequest, run_id: uuid.UUID, number: int) -> HttpResponse:
+    """The result as JSON, for the members of the run's thread.
+
+    Raises `Http404` for who is no member or not signed in, as for a result that is not there.
+    """
+    if not request.user.is_authenticated:
+        raise Http404
+    large = ToolCall.objects.filter(pk=number, run_id=run_id, result_bytes__isnull=False)
+    call = large.filter(run__thread__members__user=request.user).first()
+    if call is None:
+        raise Http404
+    return HttpResponse(msgspec.json.encode(call.result), content_type="application/json")
