@@ -64,6 +64,7 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tools: tuple[str, ...] = (
         "chatrouting.agents.demo_tools.calculator",
         "chatrouting.agents.demo_tools.clock",
+        "chatrouting.agents.demo_tools.note",
         "chatrouting.agents.demo_tools.failing",
         "chatrouting.agents.demo_tools.slow",
     )

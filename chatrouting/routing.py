@@ -1,8 +1,9 @@
 """Everything a client may say, and who answers it: the whole table."""
 
 from chatrouting.agents.messages import RUN_EVENTS
-from chatrouting.chat import broadcasts, conversation, members, reading, threads
+from chatrouting.chat import broadcasts, conversation, deciding, members, reading, threads
 from chatrouting.chat.context import Context
+from chatrouting.chat.decision_messages import DecideTool
 from chatrouting.chat.member_messages import (
     AddMember,
     PresenceShown,
@@ -40,17 +41,14 @@ EVENTS: tuple[type[Message], ...] = (
 SIGNALS: tuple[type[Message], ...] = (Welcome, Bye, ErrorPayload, Typing, PresenceShown)
 
 # Of the protocol, and only the server's, without a class yet.
-PLANNED = (
-    "approval_required",
-    "approval_resolved",
-    "decision_recorded",
-)
+PLANNED: tuple[str, ...] = ()
 
 router: Router[Context] = Router(
     [
         Route(UserMessage, conversation.user_message),
         Route(StartAgent, conversation.start_agent),
         Route(StopAgent, conversation.stop_agent),
+        Route(DecideTool, deciding.decide_tool),
         Route(RunStatusAsked, reading.run_status),
         Route(ThreadHistory, reading.thread_history),
         Route(ListThreads, reading.list_threads),

@@ -90,7 +90,7 @@ def _last_of_doubled(payload: bytes, message_type: type[M], error: msgspec.Valid
     try:
         return msgspec.json.decode(json.dumps(json.loads(payload)), type=message_type)
     except (ValueError, RecursionError):
-        raise InvalidPayload(rule_broken(error), field=_field(error)) from None
+        raise InvalidPayload(rule_broken(error), field=broken_field(error)) from None
 
 
 def _unreadable(payload: bytes) -> InvalidPayload:
@@ -133,7 +133,8 @@ def rule_broken(error: msgspec.ValidationError) -> str:
     return f"{text[:SHOWN_TEXT_CHARACTERS]}."
 
 
-def _field(error: msgspec.ValidationError) -> str:
+def broken_field(error: msgspec.ValidationError, under: str = "payload") -> str:
+    """The path of the field that breaks a rule, below that of what was checked."""
     at, named = _AT.search(str(error)), _NAMED.search(str(error))
-    parts = ["payload", at["path"] if at else "", named["name"] if named else ""]
+    parts = [under, at["path"] if at else "", named["name"] if named else ""]
     return ".".join(part for part in parts if part)[:SHOWN_FIELD_CHARACTERS]

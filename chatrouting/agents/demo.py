@@ -47,7 +47,7 @@ class DemoAgent:
     """Answers from fixed rules with real tools. Nothing leaves the machine."""
 
     name: ClassVar[str] = "demo"
-    on_crash: ClassVar[CrashPolicy] = CrashPolicy.RESTART
+    on_crash: ClassVar[CrashPolicy] = CrashPolicy.CONTINUE
 
     async def run(self, ctx: RunContext) -> AsyncIterator[AgentEvent]:
         """See `contract.Agent`."""
@@ -149,6 +149,12 @@ async def _slow_tool(ctx: RunContext, words: list[str]) -> AsyncIterator[AgentEv
     yield Delta(_shown(result))
 
 
+async def _approve(ctx: RunContext, words: list[str]) -> AsyncIterator[AgentEvent]:
+    yield Delta("I would like to note something down. ")
+    result = await ctx.tools.call("note", {"text": " ".join(words) or "water the plants"})
+    yield Delta(f"The call ended with {result.status.value}: {_shown(result)}")
+
+
 async def _fail(_ctx: RunContext, _words: list[str]) -> AsyncIterator[AgentEvent]:
     yield Delta("This will go wrong. ")
     raise RuntimeError("the demo agent was told to fail")
@@ -202,6 +208,7 @@ COMMANDS: Mapping[str, _Shown] = {
     "/failtool": _Shown("/failtool", _fail_tool),
     "/badargs": _Shown("/badargs", _bad_arguments),
     "/slowtool": _Shown("/slowtool SECONDS", _slow_tool),
+    "/approve": _Shown("/approve TEXT", _approve),
     "/fail": _Shown("/fail", _fail),
     "/hang": _Shown("/hang", _hang),
     "/big": _Shown("/big KIB", _big),

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Meta
 
-from chatrouting.agents.tools import tool
+from chatrouting.agents.tools import ToolContext, tool
 
 LARGEST_EXPONENT = 100
 LARGEST_VALUE = 10**300
@@ -84,6 +84,12 @@ async def clock(zone: str = "UTC") -> str:
         return datetime.now(ZoneInfo(zone)).isoformat(timespec="seconds")
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return f"There is no zone {zone!r}; UTC is {datetime.now(timezone.utc):%Y-%m-%d %H:%M}."
+
+
+@tool(needs_approval=True)
+async def note(text: Annotated[str, Meta(min_length=1, max_length=200)], mine: ToolContext) -> str:
+    """Note something down, once its person allows it: shows a call that needs approval."""
+    return f"noted for {mine.user.name}: {text}"
 
 
 @tool

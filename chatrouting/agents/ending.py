@@ -21,8 +21,8 @@ from chatrouting.agents.messages import (
 )
 from chatrouting.agents.models import DeadLetter, Run, RunStatus, ToolCall
 from chatrouting.agents.queue import enqueue
-from chatrouting.agents.removal import conclude
 from chatrouting.agents.recovery import close_calls
+from chatrouting.agents.removal import conclude
 from chatrouting.database import in_database
 from chatrouting.stream.log import Fenced, RunMark, TextChange
 from chatrouting.stream.publishing import Event, publish
@@ -100,8 +100,7 @@ def fits_a_frame(text: str) -> bool:
 
 async def publish_end(run: Run) -> None:
     """Append the run's end to the streams of its thread's members. Repeating it does nothing."""
-    if run.tools_used:
-        await close_calls(run, ToolCall.Status.INTERRUPTED)
+    await close_calls(run, ToolCall.Status.INTERRUPTED)
     content = await in_database(_content, run)
     await _tell_end(run, [_error(run)] if run.error_code else [], _completed(run, content))
     await in_database(runs.mark_published, run.pk)

@@ -40,9 +40,10 @@ async def close_calls(run: Run, *statuses: str) -> None:
     A worker journals before it tells: what the members have heard is known to the stream alone. So all is
     told again, under the same keys.
     """
-    members = await in_database(member_ids, run.thread_id)
+    told = await in_database(_told, run, statuses)
+    members = await in_database(member_ids, run.thread_id) if told else []
     mark = RunMark(str(run.pk), run.fence)
-    for message in await in_database(_told, run, statuses):
+    for message in told:
         key = journal.event_key(run, message)
         await publish(members, Event(message, run.thread_id, run.pk, key, mark))
 

@@ -23,14 +23,15 @@ async def end_unheld(run: Run) -> bool:
 
     False where that is not so, or not any more.
     """
+    left = await in_database(_unheld_end, run)
+    return left is not None and await ending.finish(run, left)
+
+
+def _unheld_end(run: Run) -> runs.Ending | None:
     if run.status == RunStatus.WAITING:
-        return await ending.finish(run, await in_database(_waiting_end, run))
-    return run.attempt == 0 and await ending.finish(run, runs.Ending(Outcome.CANCELLED))
-
-
-def _waiting_end(run: Run) -> runs.Ending:
-    used = tuple(run.tools_used)
-    return runs.Ending(Outcome.CANCELLED, text_told(run), None, used, used_by(run))
+        used = tuple(run.tools_used)
+        return runs.Ending(Outcome.CANCELLED, text_told(run), None, used, used_by(run))
+    return runs.Ending(Outcome.CANCELLED) if run.attempt == 0 else None
 
 
 async def stop_all(thread_id: UUID) -> None:
@@ -42,9 +43,9 @@ async def stop_all(thread_id: UUID) -> None:
 def stop_now(run: Run) -> RunStatus:
     """Stop a run for a caller without an event loop, and return where it stands now.
 
-    One that no worker has had ends at once, and a worker tells of it.
+    One that no worker holds ends at once, and a worker tells of it.
     """
-    unclaimed = run.attempt == 0 and runs.end(run, runs.Ending(Outcome.CANCELLED)) is not None
-    if unclaimed or runs.request_stop(run):
+    left = _unheld_end(run)
+    if (left is not None and runs.end(run, left) is not None) or runs.request_stop(run):
         ring_stop_now(str(run.pk))
     return RunStatus(Run.objects.values_list("status", flat=True).get(pk=run.pk))

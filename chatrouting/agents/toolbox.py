@@ -56,7 +56,7 @@ class Toolbox:
         self.numbered = numbered
         self.moved_at = 0.0
         self.suspended = asyncio.Event()
-        self.used: list[str] = []
+        self.used: list[str] = list(run.tools_used)
 
     @property
     def names(self) -> tuple[str, ...]:

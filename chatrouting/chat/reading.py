@@ -11,6 +11,7 @@ from chatrouting.agents import runs
 from chatrouting.agents.ending import CONTENT_BYTES, fits_a_frame
 from chatrouting.agents.models import ACTIVE, Run, RunStatus
 from chatrouting.agents.recovery import text_so_far
+from chatrouting.agents.saving import text_told
 from chatrouting.chat.context import Context
 from chatrouting.chat.messages import (
     Author,
@@ -136,6 +137,9 @@ async def run_status(ctx: Context, message: RunStatusAsked) -> RunStatusTold:
     if run.status == RunStatus.COMPLETED:
         top = (await event_log().read(ctx.user.id, "", 0)).top
         written = RunText(run.answer.content if run.answer else "", top)
+    elif run.status == RunStatus.WAITING and not written.text:  # Valkey keeps it for minutes only
+        top = (await event_log().read(ctx.user.id, "", 0)).top
+        written = RunText(await in_database(text_told, run), top)
     return RunStatusTold(
         run_id=str(run.pk),
         thread_id=str(run.thread_id),

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from chatrouting.testing.frames import Frame
 
 BEFORE_THE_START = {"run_queued", "agent_error", "agent_completed"}
+REFUSED = {"denied", "interrupted"}
 
 
 def check_stream(events: Iterable[Frame], *, after: int) -> None:
@@ -40,6 +41,8 @@ class _RunOrder:
         self.text = ""
         self.open: dict[str, str] = {}
         self.ended: set[str] = set()
+        self.asked: set[str] = set()
+        self.resolved: dict[str, str] = {}
         self.errors = 0
         self.completed = False
 
@@ -80,9 +83,29 @@ class _RunOrder:
         call = payload["call_id"]
         assert self.open.pop(call, None) == payload["tool"], f"{call} ends a call that is not open"
         self.ended.add(call)
+        undecided = call in self.asked and call not in self.resolved
+        assert not undecided, f"{call} ends without a decision"
+        refused = self.resolved.get(call) == "deny"
+        assert not refused or payload["status"] in REFUSED, (
+            f"{call} was denied: {payload['status']}"
+        )
         failed = payload["status"] != "ok"
         assert failed == ("error" in payload), f"status {payload['status']}, error: {payload}"
         assert failed != ("result" in payload), f"status {payload['status']}, result: {payload}"
+
+    def _approval_required(self, payload: Frame) -> None:
+        call = payload["call_id"]
+        assert self.open.get(call) == payload["tool"], f"{call} is asked about and not open"
+        assert call not in self.asked, f"{call} is asked about twice"
+        self.asked.add(call)
+
+    def _approval_resolved(self, payload: Frame) -> None:
+        call = payload["call_id"]
+        assert call in self.asked and call in self.open, (
+            f"{call} is resolved and was not asked about"
+        )
+        assert call not in self.resolved, f"{call} is resolved twice"
+        self.resolved[call] = payload["decision"]
 
     def _agent_delta(self, payload: Frame) -> None:
         assert payload["text"], "an empty delta"

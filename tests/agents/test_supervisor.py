@@ -1,23 +1,27 @@
 """One attempt: whatever the agent does, its run keeps the protocol's rules and has one end."""
 
 import asyncio
+import itertools
 
 import pytest
+from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatrouting.agents import runs
+from chatrouting.agents import approvals, runs
+from chatrouting.agents.approvals import Decision
 from chatrouting.agents.contract import (
     AgentError,
     Delta,
     Final,
+    Saved,
     Thinking,
     ToolCall,
     ToolResult,
     ToolStatus,
     Usage,
 )
-from chatrouting.agents.models import Run
+from chatrouting.agents.models import Approval, Run
 from chatrouting.agents.supervisor import Stop, Supervisor
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
@@ -205,6 +209,8 @@ steps = st.one_of(
     st.builds(Thinking, surrogates),
     st.builds(ToolCall, names, surrogates, st.dictionaries(surrogates, surrogates, max_size=2)),
     st.builds(ToolResult, names, statuses, surrogates, surrogates, surrogates),
+    st.builds(Usage, st.integers(0, 10**6), st.integers(0, 10**6)),
+    st.builds(Saved, st.none() | st.just({"step": 1})),
     st.builds(Final, st.none() | surrogates),
     st.sampled_from(
         [
@@ -212,6 +218,9 @@ steps = st.one_of(
             ("calculator", {"wrong": 1}),
             ("failing", {}),
             ("missing", {"password": "x"}),
+            ("slow", {"seconds": 0.01}),
+            ("note", {"text": "a"}),
+            ("note", {"text": 1}),
         ]
     ),
     st.sampled_from([0.0, 0.01]),
@@ -220,16 +229,40 @@ steps = st.one_of(
 )
 
 
-@given(st.lists(steps, max_size=12), st.none() | st.floats(0, 0.1))
+async def supervised_in_turns(run, agent, decisions, stop_after):
+    """Supervise it, deciding about each call that waits, until it has ended; expiry where it is None."""
+    resumed = False
+    async with asyncio.timeout(30):
+        while True:
+            supervisor = Supervisor(run, agent, resumed=resumed)
+            if stop_after is not None:
+                asyncio.get_running_loop().call_later(stop_after, supervisor.stop, Stop.CANCELLED)
+            await supervisor.supervise()
+            if (await in_database(now_of, run)).status == "completed":
+                return
+            await in_database(decide_next, run, next(decisions))
+            run, resumed = await in_database(claimed, run), True
+
+
+def decide_next(run, approve):
+    call = run.tool_calls.get(status="waiting")
+    if approve is None:
+        Approval.objects.filter(pk=call.pk).update(expires_at=timezone.now())
+    approvals.decide(call, Decision(bool(approve), "connection"))
+    approvals.wake(run.pk)
+
+
+@given(
+    st.lists(steps, max_size=12),
+    st.none() | st.floats(0, 0.1),
+    st.lists(st.sampled_from([True, False, None]), min_size=1, max_size=3),
+)
 @settings(max_examples=40, deadline=None)
-async def test_no_agent_can_break_the_rules_of_a_run(script, stop_after):
+async def test_no_agent_can_break_the_rules_of_a_run(script, stop_after, decisions):
     """Row 88, 90, 91, 95: order, pairing, one end and last, deltas joined are the content."""
     run = await in_database(a_claimed_run)
-    supervisor = Supervisor(run, ScriptedAgent(script))
-    if stop_after is not None:
-        asyncio.get_running_loop().call_later(stop_after, supervisor.stop, Stop.CANCELLED)
 
-    await asyncio.wait_for(supervisor.supervise(), 20)
+    await supervised_in_turns(run, ScriptedAgent(script), itertools.cycle(decisions), stop_after)
 
     events = await events_of(run)
     check_run(events)
