@@ -88,9 +88,9 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     audience_seconds: Seconds = 1
 
     # The agent that asks a language model. `model_seconds` bounds the wait for its first word, tries and
-    # pauses included, and for each further one. A provider that asks for a longer pause than
-    # `model_pause_seconds` is not asked again. `history_characters` is how much of the thread it is
-    # shown, the newest of it.
+    # pauses included, and for each further one; keep it under `progress_seconds`. A provider that asks for
+    # a longer pause than `model_pause_seconds` is not asked again. `history_characters` is how much of the
+    # thread it is shown, the newest of it.
     model: str = ""
     instructions: str = "You are a helpful assistant. Answer in the language of the question."
     model_tools: tuple[str, ...] = ("calculator", "clock")
@@ -98,7 +98,6 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model_tries: Count = 3
     model_pause_seconds: Seconds = 20
     model_requests: Count = 20
-    model_tokens: Count = 200_000
     history_characters: Count = 200_000
 
     # What a process may use.

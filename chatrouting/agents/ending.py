@@ -56,6 +56,7 @@ ADVICE: dict[str, tuple[bool, tuple[str, ...]]] = {
     "model_unknown": (False, TELL_THE_OPERATOR),
     "no_progress": (True, ("Ask again.",)),
     "run_timeout": (True, ("Ask again.", "Ask for less at once.")),
+    "state_damaged": (True, ("Ask again.",)),
     "state_not_kept": (False, ("Choose another agent.",)),
     "token_budget": (True, ("Ask for less at once.",)),
     "worker_lost": (True, ("Ask again.",)),

@@ -24,6 +24,7 @@ def asked(system, server):
         "AGENT_MODEL": "local-model",
         "OPENAI_BASE_URL": server.url,
         "OPENAI_API_KEY": "key",
+        "CHATROUTING_MODEL_TOOLS": "calculator,note",
     }
     system.worker(**environment)
     return system.web(**environment)
@@ -77,6 +78,28 @@ async def test_a_model_that_breaks_off_is_told_as_such(asked, server, alice):
     assert well[-1]["payload"]["content"] == "fine"
 
 
+async def test_a_person_decides_about_a_call_of_the_model(asked, server, alice):
+    """The run waits without a worker; the model is told what the person let happen."""
+    server.will(calls(("note", '{"text": "a"}'), words="May I?"), says("Noted."))
+    async with await asked.connect(alice, seconds=20) as a:
+        accepted = await a.ask("user_message", content="note a")
+        run_id = accepted["payload"]["run_id"]
+        question = await a.expect_event("approval_required", run_id=run_id)
+        call_id = question["payload"]["call_id"]
+        await a.ask(
+            "decide_tool",
+            run_id=run_id,
+            call_id=call_id,
+            decision="approve",
+            arguments={"text": "b"},
+        )
+        events = await a.whole_run(run_id)
+        check_run(events)
+
+    assert events[-1]["payload"]["content"] == "May I?\n\nNoted."
+    assert server.requests[-1]["messages"][-1]["content"].endswith(": b")
+
+
 async def test_the_demo_agent_stays_available(asked, alice):
     async with await asked.connect(alice, seconds=20) as a:
         events = await whole_run(a, "hello", agent="demo")
@@ -101,3 +124,32 @@ async def test_the_first_answer_of_a_fresh_worker_comes(system, server, alice, r
         report(f"first answer of a worker that just started: {time.perf_counter() - began:.1f} s")
 
     assert events[-1]["payload"]["content"] == "here"
+
+
+async def test_a_worker_that_dies_amid_an_answer_is_followed_by_one_that_goes_on(
+    system, server, alice
+):
+    """Row 51: the call that had ended is not made again, the text of before the call is kept."""
+    environment = {
+        "CHATROUTING_QUEUE": "going-on",
+        "CHATROUTING_LEASE_SECONDS": "1.5",
+        "CHATROUTING_SWEEP_SECONDS": "0.3",
+        "AGENT_MODEL": "local-model",
+        "OPENAI_BASE_URL": server.url,
+    }
+    first, web = system.worker(**environment), system.web(**environment)
+    called = calls(("calculator", '{"expression": "6 * 7"}'), words="I calculate.")
+    server.will(called, Answer((chunk({"content": "half"}), 60.0)), says("It is 42."))
+    async with await web.connect(alice, seconds=30) as a:
+        accepted = await a.ask("user_message", content="6 * 7?")
+        run_id = accepted["payload"]["run_id"]
+        await a.expect_event("agent_delta", run_id=run_id, text="\n\nhalf")
+        first.kill()
+        system.worker(**environment)
+        events = await a.whole_run(run_id)
+        check_run(events)
+
+    kinds = [event["type"] for event in events]
+    assert (kinds.count("agent_started"), kinds.count("tool_completed")) == (2, 1)
+    assert events[-1]["payload"]["content"] == "I calculate.\n\nIt is 42."
+    assert server.requests[-1]["messages"][-1]["content"] == "42"

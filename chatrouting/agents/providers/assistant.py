@@ -19,7 +19,7 @@ class Assistant:
     """Answers with the model of `AGENT_MODEL` and the tools of `CHATROUTING["MODEL_TOOLS"]`."""
 
     name: ClassVar[str] = "assistant"
-    on_crash: ClassVar[CrashPolicy] = CrashPolicy.FAIL
+    on_crash: ClassVar[CrashPolicy] = CrashPolicy.CONTINUE
 
     def __init__(self) -> None:
         self._model: LanguageModel | None = None

@@ -13,7 +13,6 @@ from pydantic_ai.tools import ToolDefinition
 
 from chatrouting.agents.contract import RunContext, ToolResult, ToolStatus
 from chatrouting.agents.toolbox import RunOver
-from chatrouting.agents.tools import Tool, installed_tools
 from chatrouting.conf import chat_settings
 from chatrouting.stream.log import Fenced
 
@@ -46,14 +45,19 @@ class Calling:
     def __init__(self, ctx: RunContext) -> None:
         self._ctx = ctx
         self._places = asyncio.Semaphore(AT_ONCE)
-        self._offered = tuple(
-            name for name in chat_settings().model_tools if name in ctx.tools.names
-        )
+        chosen = chat_settings().model_tools
+        self._offered = {each.name: each for each in ctx.tools.offers if each.name in chosen}
 
     def offers(self) -> list[ToolDefinition]:
         """The tools, as pydantic-ai tells a model of them."""
-        installed = installed_tools()
-        return [_definition(installed[name]) for name in self._offered]
+        return [
+            ToolDefinition(
+                name=each.name,
+                description=each.description,
+                parameters_json_schema=dict(each.schema),
+            )
+            for each in self._offered.values()
+        ]
 
     def refusal(self, call: Call) -> ToolResult | None:
         """Why this call cannot be made; None where it can."""
@@ -79,7 +83,8 @@ class Calling:
     async def _make(self, call: Call) -> ToolResult:
         async with self._places:
             try:
-                return await self._ctx.tools.call(call.part.tool_name, call.arguments or {})
+                name, arguments = call.part.tool_name, call.arguments or {}
+                return await self._ctx.tools.call(name, arguments, call.call_id)
             except (RunOver, Fenced):
                 raise
             except Exception:  # an edge: what cannot be journaled has failed, and the run goes on
@@ -104,9 +109,3 @@ def _bounded(value: Any) -> Any:
     if len(text) <= TOLD_CHARACTERS:
         return value
     return f"{text[:TOLD_CHARACTERS]}… (cut: {len(text):,} characters in all)"
-
-
-def _definition(tool: Tool) -> ToolDefinition:
-    return ToolDefinition(
-        name=tool.name, parameters_json_schema=tool.schema, description=tool.description
-    )

@@ -154,12 +154,12 @@ async def test_a_loop_of_calls_ends_at_the_limit_of_requests(assistant, server, 
 
 
 async def test_a_run_ends_at_the_limit_of_tokens(assistant, server, configure):
-    configure(model_tokens=100)
+    configure(run_tokens=100)
     server.will(calls(SUM, tokens=(90, 20)), says("never"))
 
     events = await answered(assistant)
 
-    assert payloads(events, "agent_error")[0]["code"] == "model_limit_reached"
+    assert payloads(events, "agent_error")[0]["code"] == "token_budget"
     assert len(server.requests) == 1
 
 
