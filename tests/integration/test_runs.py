@@ -234,7 +234,7 @@ async def test_the_trace_of_a_failed_run_is_in_the_worker_log(web, worker, alice
     async with await web.connect(alice) as a:
         events = await whole_run(a, "/fail")
     trace_id = only(events, "agent_error")[0]["trace_id"]
-    after = worker.output.split(trace_id)[1]
+    after = worker.output.split(trace_id, 1)[1]
     assert "RuntimeError: the demo agent was told to fail" in after
 
 
