@@ -237,6 +237,7 @@ class Approval(models.Model):
     decided_at = models.DateTimeField(null=True)
 
     class Meta:
+        permissions: ClassVar = [("decide_call", "Can decide about calls of other people's runs")]
         indexes: ClassVar = [
             models.Index(
                 fields=["expires_at"], condition=Q(decision=""), name="chatrouting_undecided"

@@ -1,6 +1,7 @@
 """Everything the admin shows; Django looks for it under this name."""
 
 from chatrouting.console import (
+    approvals,
     breakers,
     broadcasts,
     connections,
@@ -13,6 +14,7 @@ from chatrouting.console import (
 )
 
 __all__ = [
+    "approvals",
     "breakers",
     "broadcasts",
     "connections",

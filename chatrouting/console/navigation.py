@@ -8,7 +8,7 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 
-from chatrouting.agents.models import DeadLetter, Run, Worker
+from chatrouting.agents.models import Approval, DeadLetter, Run, Worker
 from chatrouting.chat.models import Broadcast, Undelivered
 from chatrouting.connections.models import Breaker, Connection, Process
 from chatrouting.threads.models import Thread, ThreadMessage
@@ -30,6 +30,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, type[Model]], ...]], ...] = (
             ("Threads", "forum", Thread),
             ("Messages", "chat_bubble", ThreadMessage),
             ("Runs", "smart_toy", Run),
+            ("Approvals", "approval", Approval),
             ("Dead letters", "unsubscribe", DeadLetter),
         ),
     ),
