@@ -1,7 +1,8 @@
 """The environment of all tests: the real database and the real Valkey, in a folder of their own.
 
 The processes that integration tests start use the same two, so every test makes its own people and
-never cleans up. `DATABASE_URL` and `REDIS_URL` from outside are honoured, other settings are not.
+never cleans up. `DATABASE_URL` and `REDIS_URL` from outside are honoured, other settings are not; on a
+PostgreSQL each process of the tests makes a database of its own beside the one that is named.
 
 `TEST_SERVER` says what serves (`daphne`, `uvicorn`), `TEST_WEBS` how many web processes most tests share,
 `TEST_LONG=1` asks for the full size of what is tried in a smaller one else.
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.databases import created, own_url
 
 # Settings of the shell that starts the tests would decide what they see.
 OUTSIDE = {"SECRET_KEY", "SECRET_KEY_FALLBACKS", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS",
@@ -32,14 +35,19 @@ os.environ.update(
     PYTHONDEVMODE="0",
     SERVER=os.environ.get("TEST_SERVER", "daphne"),
 )
+if "DATABASE_URL" in os.environ:
+    # Workers of several inherit what is set here.
+    named = os.environ.setdefault("TEST_BESIDE", os.environ["DATABASE_URL"])
+    os.environ["DATABASE_URL"] = own_url(named, os.environ.get("PYTEST_XDIST_WORKER", ""))
 WEBS = int(os.environ.get("TEST_WEBS", "1"))
 
 import django  # noqa: E402 - reason: the environment comes first
 
 django.setup()
 
+from django.conf import settings  # noqa: E402 - reason: as above
 from django.core.management import call_command  # noqa: E402 - reason: as above
-from django.db import connections  # noqa: E402 - reason: as above
+from django.db import connection, connections  # noqa: E402 - reason: as above
 
 from chatrouting.agents.queue import run_queue  # noqa: E402 - reason: as above
 from chatrouting.serving.valkey import EmbeddedValkey  # noqa: E402 - reason: as above
@@ -126,7 +134,11 @@ def pytest_unconfigure() -> None:
 def services() -> Iterator[None]:
     """Valkey answers and the tables are there."""
     outside = "REDIS_URL" in os.environ
-    with nullcontext() if outside else EmbeddedValkey(Path(FOLDER.name)):
+    postgresql = connection.vendor == "postgresql"
+    with (
+        created(settings.DATABASES["default"]) if postgresql else nullcontext(),
+        nullcontext() if outside else EmbeddedValkey(Path(FOLDER.name)),
+    ):
         call_command("migrate", verbosity=0)
         yield
         connections.close_all()
