@@ -132,13 +132,13 @@ def test_a_long_paragraph_is_not_searched_for_marks():
     ["[", "![", "[a](", "*a ", "**a", "`a", "> ", "- a\n", "|a", "<", "&amp", "[[]]", "\n", "a\n"],
 )
 def test_no_text_of_256_kib_takes_long(piece):
-    started = time.perf_counter()
+    started = time.thread_time()
     for paragraph in (256 * 1024, PARAGRAPH_LIMIT):
         line = (piece * paragraph)[:paragraph] + "\n\n"
         markdown_html((line * (256 * 1024 // len(line) + 1))[: 256 * 1024])
         markdown_html((line * (MARKDOWN_LIMIT // len(line) + 1))[:MARKDOWN_LIMIT])
 
-    assert time.perf_counter() - started < 10
+    assert time.thread_time() - started < 10
 
 
 # Text that is likely to mean something to a parser of Markdown or HTML.
