@@ -18,9 +18,9 @@ from msgspec.structs import replace
 
 from chatrouting.agents.admission import admit_after
 from chatrouting.agents.contract import ToolResult, ToolStatus, Usage
-from chatrouting.agents.journal import shown_arguments
+from chatrouting.agents.journal import RunOver, shown_arguments
 from chatrouting.agents.messages import ApprovalRequired, ApprovalResolved
-from chatrouting.agents.models import Approval, Run, RunStatus, SavedState, ToolCall
+from chatrouting.agents.models import OPEN, Approval, Run, RunStatus, SavedState, ToolCall
 from chatrouting.conf import chat_settings
 from chatrouting.threads.models import Thread
 from routing_core.envelope import timestamp
@@ -50,8 +50,10 @@ class Shown:
 
 @transaction.atomic
 def require(call: ToolCall) -> Approval:
-    """The call waits for a decision from now on."""
-    ToolCall.objects.filter(pk=call.pk).update(status=ToolCall.Status.WAITING)
+    """The call waits for a decision from now on. Raises `RunOver` where the run's end has closed it."""
+    still_open = ToolCall.objects.filter(pk=call.pk, status__in=OPEN)
+    if not still_open.update(status=ToolCall.Status.WAITING):
+        raise RunOver
     seconds = timedelta(seconds=chat_settings().approval_seconds)
     return Approval.objects.create(call=call, expires_at=timezone.now() + seconds)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from django.db import transaction
 from django.db.models import Case, F, TextField, Value, When
 from django.urls import reverse
 from django.utils import timezone
@@ -22,8 +23,19 @@ UNSTOPPABLE_TEXT = "The run ended; this tool cannot be stopped and may still fin
 LOST_TEXT = "The worker was lost while the tool ran; whether it did its work is not known."
 
 
+class RunOver(Exception):
+    """The run has ended: no more is heard of its agent."""
+
+
+@transaction.atomic
 def begin(run: Run, call_id: str, name: str, arguments: Mapping[str, Any]) -> ToolCall:
-    """Note that the call is about to be made. Raises `IntegrityError` where the run has it already."""
+    """Note that the call is about to be made: alone with the run, so that its end finds every call.
+
+    Raises `RunOver` where the run has moved on, and `IntegrityError` where it has the call already.
+    """
+    held = Run.objects.select_for_update(no_key=True).filter(pk=run.pk, fence=run.fence)
+    if held.first() is None:
+        raise RunOver
     return ToolCall.objects.create(
         run=run,
         call_id=call_id,

@@ -28,13 +28,14 @@ from chatrouting.agents.contract import (
 )
 from chatrouting.agents.cutting import close, cut
 from chatrouting.agents.ending import failure, finish
+from chatrouting.agents.journal import RunOver
 from chatrouting.agents.messages import AgentStarted
 from chatrouting.agents.models import Outcome, Run
 from chatrouting.agents.publisher import RunKey, RunPublisher
 from chatrouting.agents.queue import enqueue
 from chatrouting.agents.resuming import wake
 from chatrouting.agents.saving import BEGINNING, Place, place_of, used_by
-from chatrouting.agents.toolbox import RunOver, Toolbox
+from chatrouting.agents.toolbox import Toolbox
 from chatrouting.agents.tools import installed_tools
 from chatrouting.agents.transcript import Transcript
 from chatrouting.conf import chat_settings

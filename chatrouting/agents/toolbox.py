@@ -14,6 +14,7 @@ from django.contrib.auth import get_user_model
 from chatrouting.agents import approvals, journal
 from chatrouting.agents.contract import ToolOffer, ToolResult, ToolStatus
 from chatrouting.agents.execution import execute
+from chatrouting.agents.journal import RunOver
 from chatrouting.agents.models import OPEN, Approval, Run, ToolCall
 from chatrouting.agents.publisher import RunPublisher
 from chatrouting.agents.tools import Tool, ToolContext
@@ -22,10 +23,6 @@ from chatrouting.threads.rules import Person
 from routing_core.messages import Message, rule_broken
 
 logger = logging.getLogger(__name__)
-
-
-class RunOver(Exception):
-    """The run has ended: no more is heard of its agent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,10 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 
+from chatrouting.agents import approvals, runs
 from chatrouting.agents.contract import ToolResult, ToolStatus
-from chatrouting.agents.toolbox import RunOver
+from chatrouting.agents.journal import RunOver
+from chatrouting.agents.models import Outcome
 from chatrouting.database import in_database
 from tests.agents.bench import a_bench, release
 from tests.agents.waiting import until
@@ -254,6 +256,26 @@ async def test_the_tools_of_a_run_that_is_over_are_closed():
         with pytest.raises(RunOver):
             await bench.box.call("double", {"number": 1})
         assert await bench.told() == []
+
+
+async def test_a_call_that_comes_after_the_end_of_its_run_is_not_journaled():
+    """Row 97: the worker may not know yet, and nobody would ever close the call."""
+    async with a_bench() as bench:
+        await in_database(runs.end, bench.run, runs.Ending(Outcome.CANCELLED))
+
+        with pytest.raises(RunOver):
+            await bench.box.call("double", {"number": 1})
+        assert not await in_database(bench.run.tool_calls.exists)
+
+
+async def test_a_call_that_the_end_of_its_run_has_closed_waits_for_nobody():
+    async with a_bench() as bench:
+        await bench.box.begin("call", "double", {})
+        await in_database(runs.end, bench.run, runs.Ending(Outcome.CANCELLED))
+
+        with pytest.raises(RunOver):
+            await in_database(approvals.require, await bench.row())
+        assert (await bench.row()).status == "interrupted"
 
 
 async def test_calls_at_the_same_time_each_have_their_own_end():

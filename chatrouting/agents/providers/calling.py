@@ -12,7 +12,7 @@ from pydantic_ai.messages import ToolCallPart, ToolReturnPart
 from pydantic_ai.tools import ToolDefinition
 
 from chatrouting.agents.contract import RunContext, ToolResult, ToolStatus
-from chatrouting.agents.toolbox import RunOver
+from chatrouting.agents.journal import RunOver
 from chatrouting.conf import chat_settings
 from chatrouting.stream.log import Fenced
 
