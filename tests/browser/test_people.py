@@ -62,6 +62,18 @@ async def test_the_others_see_who_is_typing(shared):
     await expect(theirs.page.locator("#typing")).to_be_hidden()
 
 
+async def test_who_is_there_is_seen(shared):
+    mine, theirs = shared
+    await expect(mine.page.locator("#people-button")).to_contain_text("1 online")
+    await mine.page.click("#people-button")
+
+    online = mine.page.locator(".presence[data-online=true]")
+    await expect(online).to_have_count(2)
+    await mine.page.reload()
+
+    await expect(mine.page.locator("#people-button")).to_contain_text("1 online")
+
+
 async def test_one_who_is_removed_sees_the_conversation_no_more(shared):
     """Row 75."""
     mine, theirs = shared

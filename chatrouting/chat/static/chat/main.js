@@ -34,6 +34,7 @@ const connection = new Connection(socket, memory.position, {
       return;
     }
     if (!isWhole) store.dispatch("lost");
+    people.forget();
     remember();
     requests.opened(welcome.limits.in_flight);
     reading.open = true;

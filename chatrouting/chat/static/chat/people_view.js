@@ -43,6 +43,12 @@ export class PeopleView {
     this.tell();
   }
 
+  /** Who is there is told anew to each socket: whoever is not named is not. */
+  forget() {
+    this.online.clear();
+    this.tell();
+  }
+
   hear({ user_id: userId, online }) {
     this.online.set(userId, online);
     this.tell();
