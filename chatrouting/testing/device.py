@@ -34,6 +34,10 @@ class Shown:
     recovered: bool
 
 
+class Refused(Exception):
+    """The site closed a socket instead of welcoming it. The text is the reason it gave."""
+
+
 class Device:
     """Stays connected until it is closed. `shown` is the content of every event, in order of arrival."""
 
@@ -44,15 +48,21 @@ class Device:
         self._person = person
         self._site = site
         self._epoch = ""
+        self._reason = "it was not welcomed"
         self._resumed_to = 0
         self._socket: ClientConnection | None = None
         self._life: asyncio.Task[None] | None = None
         self._moved = asyncio.Event()
 
     async def open(self) -> None:
-        """Connect; every event from here on is to be shown. Raises where the site cannot be reached."""
+        """Connect; every event from here on is to be shown.
+
+        Raises `Refused`, and `OSError` or websockets' errors where the site cannot be reached.
+        """
         self._socket = await self._connect()
         await self._take_next(self._socket)
+        if not self._epoch:
+            raise Refused(self._reason)
         self._life = asyncio.create_task(self._live(), name="device")
 
     def cut(self) -> None:
@@ -109,6 +119,8 @@ class Device:
         frame = read_frame(await socket.recv())
         if frame["type"] == "welcome":
             self._welcomed(frame["payload"])
+        elif frame["type"] == "bye":
+            self._reason = f"{frame['payload']['reason']} ({frame['payload']['code']})"
         elif kind_of(frame) is Kind.EVENT:
             self.seq = frame["seq"]
             now = asyncio.get_running_loop().time()

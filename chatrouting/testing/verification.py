@@ -81,7 +81,7 @@ class Stream:
 async def verify(site: Site, people: Sequence[Person], plan: Plan) -> Report:
     """Publish to these people, cut their sockets, wait until all have all, and count.
 
-    Raises `OSError` and `websockets`' errors where the site cannot be reached at all.
+    Raises `Refused`, and `OSError` or `websockets`' errors where the site cannot be reached at all.
     """
     streams = [Stream(person) for person in people]
     devices = {

@@ -63,7 +63,7 @@ async def test_the_others_see_who_is_typing(shared):
 
 
 async def test_who_is_there_is_seen(shared):
-    mine, theirs = shared
+    mine, _ = shared
     await expect(mine.page.locator("#people-button")).to_contain_text("1 online")
     await mine.page.click("#people-button")
 

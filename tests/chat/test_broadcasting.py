@@ -6,6 +6,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from chatrouting import counters
 from chatrouting.chat import broadcasting
 from chatrouting.chat.broadcasts import keep
 from chatrouting.chat.messages import Audience, SendBroadcast
@@ -105,13 +106,16 @@ async def test_a_batch_that_was_told_and_not_noted_counts_once(people):
 
 
 async def test_a_stream_that_refuses_it_keeps_no_other_back_and_gets_it_once_repaired(people):
-    """Row 115: of 8 recipients 2 fail: 6 delivered, 2 counted; after repair they have it too."""
+    """Rows 98, 115: of 8 recipients 2 fail: 6 delivered, 2 counted; after repair they have it too."""
     broken, whole = people[:2], people[2:]
+    refused = counters.events_lost.labels("stream_refused")
+    before = refused._value.get()
     for each in broken:
         await valkey().call("SET", meta_key(each.user_id), "no hash")
     broadcast = await in_database(kept, people)
     await broadcasting.tell(broadcast.pk)
     assert (await again(broadcast)).reached == 6
+    assert refused._value.get() == before + 2
     assert await heights(whole) == [1] * 6
 
     for each in broken:

@@ -1,5 +1,6 @@
 """An operator proves that a running deployment delivers."""
 
+import asyncio
 import json
 from io import StringIO
 
@@ -34,6 +35,13 @@ async def test_its_people_are_gone_afterwards(web):
     await in_database(verified, web.origin, users=2, devices=1, events=2, rate=50)
 
     assert await in_database(get_user_model().objects.count) == before
+
+
+async def test_a_site_that_takes_no_more_sockets_is_said_so(system, worker):
+    web = await asyncio.to_thread(lambda: system.web(CHATROUTING_CONNECTIONS_PER_ADDRESS="1"))
+
+    with pytest.raises(CommandError, match=r"refused a socket: over capacity \(4100\)"):
+        await in_database(verified, web.origin, users=1, devices=2)
 
 
 async def test_a_site_that_is_not_there_is_said_so(services):

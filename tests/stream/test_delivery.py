@@ -161,7 +161,7 @@ async def test_events_pruned_while_they_are_replayed_end_the_position():
 
 
 async def test_an_event_of_another_user_in_the_stream_never_reaches_the_socket():
-    """Row 76: event addressed to A and put into B's stream never appears at B."""
+    """Rows 76, 98: event addressed to A and put into B's stream never appears at B, and is counted."""
     socket, alice = Socket(), new_id()
     (first,) = await fill(socket.log, socket.user_id, 1)
     await valkey().call("HINCRBY", meta_key(socket.user_id), "seq", 1)

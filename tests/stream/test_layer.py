@@ -163,6 +163,7 @@ async def test_names_of_channels_do_not_repeat_with_the_seed(layer):
 
 
 async def test_a_full_channel_drops_what_comes_and_counts_it():
+    """Row 98: loss is visible, by its cause."""
     small = make(capacity=2)
     channel, other = await small.new_channel(), await small.new_channel()
     dropped = counters.events_lost.labels("channel_full")

@@ -18,7 +18,7 @@ from chatrouting.stream.log import Fenced, RunMark
 from chatrouting.stream.publishing import Event, publish, publish_each
 from chatrouting.stream.valkey import close_valkey, valkey
 from tests.stream.cutting import CuttingProxy
-from tests.stream.streams import log_of, meta_key, new_id, seqs
+from tests.stream.streams import fill, log_of, meta_key, new_id, seqs
 
 SAID = RunQueued(position=1)
 WORD = b"EVALSHA"
@@ -35,7 +35,7 @@ async def behind_a_cutter(tmp_path, cuts, *, deliver):
     async with proxy:
         await close_valkey()
         with override_settings(REDIS_URL=f"unix://{socket}"):
-            await log_of().read(new_id(), "", 0)  # the script is there, the connection open
+            await fill(log_of(), new_id(), 1)  # the script is there, the connection open
             proxy.seen.clear()
             proxy.cuts = cuts
             try:
@@ -168,6 +168,7 @@ async def test_a_bell_for_one_user_is_not_heard_by_another():
 
 
 async def test_an_event_whose_bell_cannot_ring_is_in_the_log(tmp_path):
+    """Row 98: and the bell that failed is counted."""
     user_id = new_id()
     lost = counters.events_lost.labels("doorbell")
     before = lost._value.get()

@@ -11,7 +11,7 @@ from websockets.exceptions import WebSocketException
 
 from chatrouting.serving.address import Address
 from chatrouting.stream.availability import demand_valkey
-from chatrouting.testing.device import Site
+from chatrouting.testing.device import Refused, Site
 from chatrouting.testing.people import Person, make_people
 from chatrouting.testing.verification import Plan, Report, verify
 
@@ -44,6 +44,8 @@ class Command(BaseCommand):
             report = asyncio.run(verify(_site(options["url"]), people, plan))
         except (OSError, WebSocketException) as error:
             raise CommandError(f"The site cannot be reached: {error}") from None
+        except Refused as error:
+            raise CommandError(f"The site refused a socket: {error}.") from None
         finally:
             _remove(people)
         self._say(report, as_json=options["json"])
