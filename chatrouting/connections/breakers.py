@@ -2,15 +2,16 @@
 
 What a breaker does is written in `routing_core.breaker`. Its state is one value in Valkey; each process
 keeps a copy of those that tell something. A message of a route without a copy asks nobody. Failures,
-probes and what ends them are written through, and every process is nudged to look. While Valkey is away
-each process keeps its breakers alone.
+probes and what ends them are written through, and every process is nudged to look. That comes after the
+answer: what many calls came to at once is told in one step, and who comes next waits for it. While
+Valkey is away each process keeps its breakers alone.
 """
 
 import asyncio
 import functools
 import logging
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -29,8 +30,10 @@ logger = logging.getLogger(__name__)
 ANSWER_SECONDS = 0.5  # for Valkey; a message waits no longer for a breaker
 AWAY_SECONDS = 2.0  # for which Valkey is not asked again
 PROBE_GRACE_SECONDS = 1.0  # beside the time a handler may take
+MOST_UNTOLD = 1_000  # calls of a route whose end is not told yet; of more, the last
 AWAY = (RedisError, TimeoutError, Contended)
 
+Said = tuple[Call, Outcome]
 Step = Callable[[Breaker], tuple[Breaker, float]]
 
 _decoder = msgspec.json.Decoder(Breaker)
@@ -74,15 +77,18 @@ class Breakers:
         self._copies: dict[str, bytes] = {}
         self._known: dict[str, Breaker] = {}
         self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._untold: dict[str, deque[Said]] = {}
+        self._telling: dict[str, asyncio.Task[None]] = {}
         self._away_until = 0.0
         self._listener: asyncio.Task[None] | None = None
 
     def __contains__(self, route: str) -> bool:
         """Whether the breaker of this route tells something: else its messages need not ask."""
-        return route in self._known
+        return route in self._known or route in self._telling
 
     async def enter(self, route: str, call: Call) -> float:
         """Let a call in: 0, or the seconds until one may be. Only a probe asks Valkey."""
+        await self.told(route)
         _, wait = enter(self._of(route), call, self._rules, time.time())
         if wait:
             return wait
@@ -90,13 +96,28 @@ class Breakers:
             route, lambda breaker: enter(breaker, call, self._rules, time.time())
         )
 
-    async def leave(self, route: str, call: Call, outcome: Outcome) -> None:
-        """Note what a call that was let in came to."""
+    def leave(self, route: str, call: Call, outcome: Outcome) -> None:
+        """Note what a call that was let in came to. Whoever made it does not wait until all know."""
+        self._untold.setdefault(route, deque(maxlen=MOST_UNTOLD)).append((call, outcome))
+        if route not in self._telling:
+            self._telling[route] = asyncio.create_task(self._tell(route), name="breaker")
 
-        def step(breaker: Breaker) -> tuple[Breaker, float]:
-            return leave(breaker, call, outcome, self._rules, time.time()), 0
+    async def told(self, route: str) -> None:
+        """Wait until all know what calls came to so far, as long as Valkey may take."""
+        if route in self._telling:
+            await asyncio.wait([self._telling[route]], timeout=ANSWER_SECONDS)
 
-        await self._change(route, step)
+    async def _tell(self, route: str) -> None:
+        try:
+            while said := self._untold.pop(route, None):
+                await self._change(route, functools.partial(self._all_left, said))
+        finally:
+            del self._telling[route]
+
+    def _all_left(self, said: Sequence[Said], breaker: Breaker) -> tuple[Breaker, float]:
+        for call, outcome in said:
+            breaker = leave(breaker, call, outcome, self._rules, time.time())
+        return breaker, 0
 
     def listen(self) -> None:
         """Hear of changes from now on, if not yet."""

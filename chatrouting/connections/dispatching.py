@@ -8,6 +8,7 @@ import time
 from django.db import InterfaceError, OperationalError
 from django.utils.module_loading import import_string
 from redis.exceptions import RedisError
+from structlog.contextvars import bound_contextvars
 
 from chatrouting.chat.context import Context
 from chatrouting.conf import chat_settings
@@ -47,13 +48,21 @@ async def explain_outage(
 
 
 def report(error: Exception, trace_id: str, envelope: Envelope | None) -> None:
-    """Write the error with its trace id into the log; what is not the client's doing, with its cause."""
+    """Write the error with its trace id into the log, on one line where it was foreseen.
+
+    What nobody foresaw comes with its traceback. No text that may quote the client is in it, but at `DEBUG`.
+    """
     kind = envelope.type[:64] if envelope else "?"
-    if not isinstance(error, RoutingError) or error.__cause__ is not None:
-        logger.error("trace %s: message %r failed", trace_id, kind, exc_info=error)
-    else:
-        text = str(error)  # may quote the client, so it is shown as one line
-        logger.info("trace %s: message %r refused as %s: %r", trace_id, kind, error.code, text)
+    with bound_contextvars(trace_id=trace_id):
+        if not isinstance(error, RoutingError):
+            logger.error("trace %s: message %r failed", trace_id, kind, exc_info=error)
+        elif error.__cause__ is not None:
+            cause = repr(error.__cause__)
+            logger.warning("trace %s: message %r got %s: %s", trace_id, kind, error.code, cause)
+        else:
+            field = (error.field or "")[:64]
+            logger.info("trace %s: message %r got %s %r", trace_id, kind, error.code, field)
+            logger.debug("trace %s: %r", trace_id, str(error))
 
 
 # What stands around every handler, the first one outermost, and who is told of every message.

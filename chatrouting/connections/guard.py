@@ -31,7 +31,7 @@ async def guard(ctx: Context, message: Message, call_next: Next[Context]) -> Mes
         raise
     finally:
         if outcome is Outcome.FAILURE or route in circuits:
-            await circuits.leave(route, call, outcome)
+            circuits.leave(route, call, outcome)
 
 
 def _said_by(error: Exception) -> Outcome:

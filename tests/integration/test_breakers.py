@@ -20,7 +20,7 @@ from chatrouting.testing.people import make_people, make_person
 from routing_core.breaker import Call, Outcome, Policy
 
 WEAK, OWN = "test.weak", "list_threads"
-SHUT_SECONDS = 1
+SHUT_SECONDS, HANDLER_SECONDS = 1, 5
 
 
 @pytest.fixture(scope="module")
@@ -146,10 +146,12 @@ async def test_mistakes_of_clients_shut_nothing(pair):
 
 
 async def test_many_at_once_get_one_answer_each(pair, report):
-    """Rows 36, 108: 50 people call a handler that takes too long; pings of others go on."""
+    """Rows 36, 108: 50 people call a handler that takes too long; each is told so in time, others go on."""
     clients = await connect_all(pair[0], 50)
     (other,) = await connect_all(pair[0], 1)
     quiet = sorted([await round_trip(other) for _ in range(40)])
+    for each in clients:  # so that the process knows them: the time measured is the handler's
+        await round_trip(each)
     slow = [asyncio.create_task(round_trip(each, "test.sleep", "error")) for each in clients]
     busy = []
     while not all(each.done() for each in slow):
@@ -158,14 +160,17 @@ async def test_many_at_once_get_one_answer_each(pair, report):
     lasted = max([await each for each in slow])
 
     answers = [each.answers() for each in clients]
-    assert [[one["payload"]["code"] for one in each] for each in answers] == [
-        ["handler_timeout"]
-    ] * 50
-    assert lasted < 6.5  # 5.5 are promised; the rest is for a machine that does more than this
+    codes = [[one["payload"].get("code") for one in each] for each in answers]
+    assert codes == [[None, "handler_timeout"]] * 50
+    assert lasted < HANDLER_SECONDS + 0.5
+    assert " got handler_timeout: " in pair[0].output
     report(
         f"50 handlers of 10 s: all answered in {lasted:.2f} s, ping p99 of another "
         f"{sorted(busy)[-1] / quiet[-1]:.1f} times that of a quiet server"
     )
+    for each in clients:
+        assert (await each.ask("heartbeat"))["type"] == "heartbeat_ack"
+    assert [len(each.answers()) for each in clients] == [3] * 50
     await close_all(*clients, other)
 
 
@@ -193,7 +198,8 @@ async def shut_from_outside():
     """As another process would that saw list_threads fail."""
     elsewhere = Breakers(Policy(open_seconds=60))
     for number, user in enumerate("abcde"):
-        await elsewhere.leave(OWN, Call(user, str(number)), Outcome.FAILURE)
+        elsewhere.leave(OWN, Call(user, str(number)), Outcome.FAILURE)
+    await elsewhere.told(OWN)
 
 
 def printed(*command):
