@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from routing_core.envelope import (
     Envelope,
@@ -42,6 +42,10 @@ class TakesRequest(Protocol):
 
 
 C = TypeVar("C", bound=TakesRequest)
+
+
+# Sends a frame; whether it could be sent. It must not wait.
+Send: TypeAlias = Callable[[str], bool]
 
 
 class Report(Protocol):
@@ -84,7 +88,7 @@ class Incoming(Generic[C]):
 class Answer:
     """What came of a message: the frame to send, None where there is nothing to say.
 
-    Whoever sends it tells the dispatcher by `conclude`. `error` is what the frame says, where it is one;
+    The dispatcher's `conclude` sends it. `error` is what the frame says, where it is one;
     `begun` when its turn came.
     """
 
@@ -193,15 +197,19 @@ class Dispatcher(Generic[C]):
         """A message that was read is not served: its socket has ended."""
         self._tell(Answer(None, incoming, self._clock()), Outcome.ABANDONED)
 
-    def conclude(self, answer: Answer, *, sent: bool) -> None:
-        """The message is over: the frame, if there is one, was sent or could not be. Once an answer."""
-        if answer.frame is None:
-            outcome = Outcome.SILENT
-        elif not sent:
-            outcome = Outcome.UNSENT
-        else:
-            outcome = Outcome.ANSWERED if answer.error is None else Outcome.REFUSED
-        self._tell(answer, outcome)
+    def conclude(self, answer: Answer, send: Send) -> None:
+        """Send the frame, if there is one: the message is over. Once an answer; raises what `send` raises.
+
+        That the answer is sent here, and nowhere else, is why no message can be forgotten by the observers.
+        """
+        outcome = Outcome.UNSENT
+        try:
+            if answer.frame is None:
+                outcome = Outcome.SILENT
+            elif send(answer.frame):
+                outcome = Outcome.ANSWERED if answer.error is None else Outcome.REFUSED
+        finally:
+            self._tell(answer, outcome)
 
     def _tell(self, answer: Answer, outcome: Outcome) -> None:
         incoming, route = answer.incoming, answer.incoming.route

@@ -226,13 +226,15 @@ class ChatConsumer(AsyncWebsocketConsumer):
         self._say(await admit(self.dispatcher, self.context, incoming))
 
     def _say(self, answer: Answer) -> None:
-        sent = answer.frame is not None and self._show(answer.frame)
-        self.dispatcher.conclude(answer, sent=sent)
+        self.dispatcher.conclude(answer, self._show_answer)
         if answer.protocol_error and not self.errors.spend(_now()):
             self.end(CloseCode.TOO_MANY_ERRORS)
 
     def _show(self, text: str) -> bool:
         return self.socket.send(Frame(text.encode()))
+
+    def _show_answer(self, text: str) -> bool:
+        return self.socket.answer(Frame(text.encode()))
 
     def _undelivered(self, error: Exception) -> None:
         """The socket's way to its stream has ended."""

@@ -68,6 +68,7 @@ def report(error: Exception, trace_id: str, envelope: Envelope | None) -> None:
 # What stands around every handler, the first one outermost, and who is told of every message.
 MIDDLEWARE: tuple[Middleware[Context], ...] = (guard, limit_time, explain_outage)
 OBSERVERS: tuple[Observer, ...] = (count,)
+SURROUNDINGS = Surroundings(lambda: secrets.token_hex(8), time.perf_counter, report)
 
 
 def chat_dispatcher() -> Dispatcher[Context]:
@@ -75,7 +76,7 @@ def chat_dispatcher() -> Dispatcher[Context]:
     conf = chat_settings()
     return Dispatcher(
         live_router().current,
-        Surroundings(lambda: secrets.token_hex(8), time.perf_counter, report),
+        SURROUNDINGS,
         frame_bytes=conf.frame_bytes,
         middleware=(*MIDDLEWARE, *map(import_string, conf.middleware)),
         observers=(*OBSERVERS, *map(import_string, conf.observers)),

@@ -41,6 +41,10 @@ class DirectWriter(Protocol):
         """How many bytes the operating system has not taken yet."""
         ...
 
+    def is_closing(self) -> bool:
+        """Whether what is written now is sent to nobody."""
+        ...
+
     def abort(self) -> None:
         """Cut the connection and drop what is waiting."""
         ...
@@ -59,6 +63,10 @@ class Outlet(Protocol):
 
     def waiting(self) -> int:
         """How many bytes are held for the other side, as far as can be told."""
+        ...
+
+    def is_closing(self) -> bool:
+        """Whether what was written last, and is written from now on, is known to reach nobody."""
         ...
 
     def abort(self) -> None:
@@ -87,6 +95,10 @@ class DirectOutlet:
         """As `Outlet`'s."""
         return self._writer.waiting()
 
+    def is_closing(self) -> bool:
+        """As `Outlet`'s."""
+        return self._writer.is_closing()
+
     def abort(self) -> None:
         """As `Outlet`'s."""
         self._writer.abort()
@@ -110,6 +122,7 @@ class PortableOutlet:
         self._bytes = 0
         self._drain: asyncio.Task[None] | None = None
         self._held: Callable[[int], None] | None = None
+        self._refused = False
 
     def tell(self, held: Callable[[int], None]) -> None:
         """As `Outlet`'s."""
@@ -136,7 +149,7 @@ class PortableOutlet:
         except StopIteration:
             return
         except Exception as error:  # noqa: BLE001 - reason: an edge: the other side is gone
-            _unsent(error)
+            self._unsent(error)
             return
         self._drain = asyncio.create_task(self._drain_all(sending, blocker), name="socket backlog")
         self._hold(frame)
@@ -144,6 +157,10 @@ class PortableOutlet:
     def waiting(self) -> int:
         """As `Outlet`'s."""
         return self._bytes
+
+    def is_closing(self) -> bool:
+        """As `Outlet`'s."""
+        return self._refused
 
     def abort(self) -> None:
         """As `Outlet`'s."""
@@ -165,14 +182,14 @@ class PortableOutlet:
                 await self._send({"type": "websocket.send", "text": frame.text})
                 self._bytes -= len(frame.data)
         except Exception as error:  # noqa: BLE001 - reason: an edge: the other side is gone
-            _unsent(error)
+            self._unsent(error)
         finally:
             self._bytes, self._drain = 0, None
 
-
-def _unsent(error: Exception) -> None:
-    counters.frames_unsent.inc()
-    logger.debug("a frame was not taken: %r", error)
+    def _unsent(self, error: Exception) -> None:
+        self._refused = True
+        counters.frames_unsent.inc()
+        logger.debug("a frame was not taken: %r", error)
 
 
 @types.coroutine

@@ -90,6 +90,10 @@ class Socket:
         self._write(frame)
         return True
 
+    def answer(self, frame: Frame) -> bool:
+        """As `send`; False also where the server is closing the socket by itself, so that nobody gets it."""
+        return self.send(frame) and not self._outlet.is_closing()
+
     def waiting(self) -> int:
         """How many bytes wait for the other side."""
         return self._outlet.waiting()

@@ -37,10 +37,9 @@ class DaphneWriter(JoiningWriter):
 
     def put(self, data: bytes) -> None:
         """As `JoiningWriter`'s."""
-        protocol = self._protocol
-        if protocol.state != WebSocketServerProtocol.STATE_OPEN:
+        if self.is_closing():
             return
-        transport = protocol.transport
+        transport = self._protocol.transport
         sent = 0
         if not self.waiting():
             with contextlib.suppress(OSError):  # full, or gone: the transport finds out which
@@ -53,6 +52,11 @@ class DaphneWriter(JoiningWriter):
         transport = self._protocol.transport
         buffered: int = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
         return buffered
+
+    def is_closing(self) -> bool:
+        """As `DirectWriter`'s."""
+        closing: bool = self._protocol.state != WebSocketServerProtocol.STATE_OPEN
+        return closing
 
     def abort(self) -> None:
         """As `DirectWriter`'s."""

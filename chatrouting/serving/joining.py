@@ -47,6 +47,10 @@ class JoiningWriter(ABC):
         """As `DirectWriter`'s."""
 
     @abstractmethod
+    def is_closing(self) -> bool:
+        """As `DirectWriter`'s."""
+
+    @abstractmethod
     def abort(self) -> None:
         """As `DirectWriter`'s."""
 

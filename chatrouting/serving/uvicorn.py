@@ -26,13 +26,17 @@ class UvicornWriter(JoiningWriter):
 
     def put(self, data: bytes) -> None:
         """As `JoiningWriter`'s."""
-        protocol = self._protocol
-        if not protocol.close_sent and not protocol.transport.is_closing():
-            protocol.transport.write(data)
+        if not self.is_closing():
+            self._protocol.transport.write(data)
 
     def waiting(self) -> int:
         """As `DirectWriter`'s."""
         return self._protocol.transport.get_write_buffer_size()
+
+    def is_closing(self) -> bool:
+        """As `DirectWriter`'s."""
+        protocol = self._protocol
+        return protocol.close_sent or protocol.transport.is_closing()
 
     def abort(self) -> None:
         """As `DirectWriter`'s."""

@@ -16,7 +16,7 @@ class Outlet:
     """Where frames go; `left` bytes wait for the other side."""
 
     def __init__(self):
-        self.frames, self.left, self.aborted = [], 0, False
+        self.frames, self.left, self.aborted, self.closing = [], 0, False, False
 
     def tell(self, held):
         self.held = held
@@ -26,6 +26,9 @@ class Outlet:
 
     def waiting(self):
         return self.left
+
+    def is_closing(self):
+        return self.closing
 
     def abort(self):
         self.aborted, self.left = True, 0
@@ -60,6 +63,16 @@ async def test_it_is_accepted_and_goes_live():
     await life.opened()
 
     assert (life.sent, life.socket.is_live) == (["websocket.accept"], True)
+
+
+async def test_an_answer_to_a_socket_that_the_server_closes_is_unsent():
+    """Row 38: an event, of which nobody asks, stands in the log."""
+    life = await Life().opened()
+    assert life.socket.answer(Frame(b"a")) is True
+
+    life.outlet.closing = True
+
+    assert life.socket.answer(Frame(b"b")) is False
 
 
 async def test_it_says_bye_once_and_nothing_after():

@@ -24,7 +24,7 @@ async def observed(handler=noted, frame=FRAME, *, sent=True, **options):
     """What an observer is told of this one frame."""
     seen = []
     served = dispatcher(Route(Note, handler), observers=[seen.append], **options)
-    served.conclude(await served.handle(Context(), frame), sent=sent)
+    served.conclude(await served.handle(Context(), frame), lambda text: sent)
     (observation,) = seen
     return observation
 
@@ -92,7 +92,7 @@ async def test_an_observer_that_fails_keeps_no_other_from_being_told():
 
     served = dispatcher(report=reports, observers=[failing, seen.append])
     answer = await served.handle(Context(), FRAME)
-    served.conclude(answer, sent=True)
+    served.conclude(answer, lambda text: True)
 
     assert answer.error is None
     assert len(seen) == 1

@@ -20,6 +20,9 @@ class Writer(JoiningWriter):
     def waiting(self):
         return self.left
 
+    def is_closing(self):
+        return self.aborted
+
     def abort(self):
         self.aborted = True
 
