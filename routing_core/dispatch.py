@@ -1,8 +1,10 @@
 """From frame to answer: at most one frame out for one frame in, and one word to the observers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+import msgspec
 
 from routing_core.envelope import (
     Envelope,
@@ -19,8 +21,7 @@ from routing_core.observing import Observation, Observer, Outcome
 from routing_core.router import Route, Router
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """The message being handled. `id` is the client's, `trace_id` stands in the server's log.
 
     `route` is the name of the route that serves it.
@@ -63,8 +64,7 @@ class Surroundings:
     report: Report
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming(Generic[C]):
+class Incoming(msgspec.Struct, Generic[C], frozen=True):
     """A frame that was read: the route that serves it, or the error that answers it.
 
     `call` is the route's handler with the middleware around it, `forged` whether the frame named a user.
@@ -74,7 +74,7 @@ class Incoming(Generic[C]):
     id: str | None
     envelope: Envelope | None = None
     route: Route[C, Message] | None = None
-    call: Next[C] | None = field(default=None, compare=False)
+    call: Next[C] | None = None
     error: Exception | None = None
     forged: bool = False
 
@@ -84,8 +84,7 @@ class Incoming(Generic[C]):
         return self.route is not None and self.route.message.immediate
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What came of a message: the frame to send, None where there is nothing to say.
 
     The dispatcher's `conclude` sends it. `error` is what the frame says, where it is one;

@@ -1,7 +1,6 @@
 """Frames: text in, envelope out; payload in, text out. The one place that speaks JSON."""
 
 import json
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Annotated, Any
 
@@ -22,8 +21,7 @@ TYPE_FIRST = b'{"type":"'
 SHOWN_TYPE_CHARACTERS = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """A decoded frame. `payload` is still JSON; `id` is None where the client gave none."""
 
     type: str

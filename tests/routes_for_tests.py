@@ -6,7 +6,6 @@ A process of the project takes them with `CHATROUTING_ROUTER=tests.routes_for_te
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import FrozenInstanceError
 from typing import ClassVar
 
 from chatrouting.chat.context import Context
@@ -191,7 +190,7 @@ def _unchangeable(thing: object, *names: str) -> list[str]:
     for name in names:
         try:
             setattr(thing, name, None)
-        except FrozenInstanceError:
+        except AttributeError:
             refused.append(f"{type(thing).__name__}.{name}")
     return refused
 

@@ -1,6 +1,6 @@
 """What a handler is given beside the message. Immutable."""
 
-from dataclasses import dataclass, replace
+import msgspec
 
 from chatrouting.threads.rules import Person
 from routing_core.dispatch import Request
@@ -8,8 +8,7 @@ from routing_core.dispatch import Request
 NO_REQUEST = Request("", None, b"{}", "")
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """Who asks, through which socket, and with which message. All of it comes from the session.
 
     `priority`: whether the user was in the group of that name when the socket was opened.
@@ -23,4 +22,4 @@ class Context:
 
     def for_request(self, request: Request) -> "Context":
         """The same socket, for this message."""
-        return replace(self, request=request)
+        return Context(self.user, self.connection_id, self.session_digest, self.priority, request)

@@ -16,9 +16,8 @@ async def guard(ctx: Context, message: Message, call_next: Next[Context]) -> Mes
     """A route that fails again and again is shut for a while. Where none of late failed this asks nobody."""
     route, circuits = message.type, breakers()
     circuits.listen()
-    call = Call(ctx.user.id, f"{ctx.connection_id}:{ctx.request.trace_id}")
     if route in circuits:
-        wait = await circuits.enter(route, call)
+        wait = await circuits.enter(route, _call(ctx))
         if wait:
             raise CircuitOpen(retry_after_ms=math.ceil(wait * 1000))
     outcome = Outcome.NOTHING
@@ -31,7 +30,11 @@ async def guard(ctx: Context, message: Message, call_next: Next[Context]) -> Mes
         raise
     finally:
         if outcome is Outcome.FAILURE or route in circuits:
-            circuits.leave(route, call, outcome)
+            circuits.leave(route, _call(ctx), outcome)
+
+
+def _call(ctx: Context) -> Call:
+    return Call(ctx.user.id, f"{ctx.connection_id}:{ctx.request.trace_id}")
 
 
 def _said_by(error: Exception) -> Outcome:

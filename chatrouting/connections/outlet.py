@@ -6,12 +6,12 @@ What ASGI sends (accept, close) and what is written directly keep their order.
 
 import asyncio
 import logging
-import types
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Protocol, TypeAlias, cast
 
 from chatrouting import counters
+from chatrouting.connections.stepping import Waits, begin
 from chatrouting.stream.frames import Frame
 
 logger = logging.getLogger(__name__)
@@ -143,16 +143,14 @@ class PortableOutlet:
 
     def _send_now(self, frame: Frame) -> None:
         event = {"type": "websocket.send", "text": frame.text}
-        sending = cast(Coroutine[Any, Any, None], self._send(event))
         try:
-            blocker = sending.send(None)
-        except StopIteration:
-            return
+            sending = begin(cast(Coroutine[Any, Any, None], self._send(event)))
         except Exception as error:  # noqa: BLE001 - reason: an edge: the other side is gone
             self._unsent(error)
             return
-        self._drain = asyncio.create_task(self._drain_all(sending, blocker), name="socket backlog")
-        self._hold(frame)
+        if sending is not None:
+            self._drain = asyncio.create_task(self._drain_all(sending), name="socket backlog")
+            self._hold(frame)
 
     def waiting(self) -> int:
         """As `Outlet`'s."""
@@ -174,9 +172,9 @@ class PortableOutlet:
             await asyncio.gather(self._drain, return_exceptions=True)
         await self._send(close)
 
-    async def _drain_all(self, sending: Coroutine[Any, Any, None], blocker: Any) -> None:
+    async def _drain_all(self, sending: Waits[None]) -> None:
         try:
-            await _resumed(sending, blocker)
+            await sending.done()
             while self._backlog:
                 frame = self._backlog.popleft()
                 await self._send({"type": "websocket.send", "text": frame.text})
@@ -190,20 +188,6 @@ class PortableOutlet:
         self._refused = True
         counters.frames_unsent.inc()
         logger.debug("a frame was not taken: %r", error)
-
-
-@types.coroutine
-def _resumed(sending: Coroutine[Any, Any, None], blocker: Any) -> Generator[Any, None, None]:
-    """Go on with a coroutine that was driven by hand until it waited for `blocker`."""
-    try:
-        while True:
-            yield blocker
-            try:
-                blocker = sending.send(None)
-            except StopIteration:
-                return
-    finally:
-        sending.close()
 
 
 def outlet(scope: Mapping[str, Any], send: Send) -> Outlet:

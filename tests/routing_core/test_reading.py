@@ -23,9 +23,8 @@ def test_reading_does_nothing_yet():
 
     incoming = dispatcher(route).read(Context(), FRAME)
 
-    assert incoming == Incoming(
-        "trace1", "m1", Envelope("note", "m1", b'{"content":"hello"}'), route
-    )
+    assert (incoming.trace_id, incoming.id, incoming.route) == ("trace1", "m1", route)
+    assert incoming.envelope == Envelope("note", "m1", b'{"content":"hello"}')
 
 
 def test_reading_what_is_refused_keeps_the_error():
