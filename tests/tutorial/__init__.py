@@ -1,0 +1,1 @@
+"""What the pages in `docs/` tell a reader to do is done, as it stands there."""
