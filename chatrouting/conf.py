@@ -64,6 +64,7 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tools: tuple[str, ...] = (
         "chatrouting.agents.demo_tools.calculator",
         "chatrouting.agents.demo_tools.clock",
+        "chatrouting.agents.thread_search.search_threads",
         "chatrouting.agents.demo_tools.note",
         "chatrouting.agents.demo_tools.failing",
         "chatrouting.agents.demo_tools.slow",
@@ -93,7 +94,7 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # thread it is shown, the newest of it.
     model: str = ""
     instructions: str = "You are a helpful assistant. Answer in the language of the question."
-    model_tools: tuple[str, ...] = ("calculator", "clock")
+    model_tools: tuple[str, ...] = ("calculator", "clock", "search_threads")
     model_seconds: Seconds = 60
     model_tries: Count = 3
     model_pause_seconds: Seconds = 20

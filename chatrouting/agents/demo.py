@@ -27,6 +27,10 @@ from chatrouting.conf import demo_commands
 
 WORD_SECONDS = 0.015
 CALCULATION = re.compile(r"[\d\s.+\-*/%()]+")
+SEARCH = re.compile(
+    r"\s*(?:(?:search|find)(?: for)?|what did (?:i|we) (?:say|write|ask) about)\s+(?P<words>\S.*)",
+    re.IGNORECASE | re.DOTALL,
+)
 LARGEST_NUMBER_DIGITS = 9
 LARGEST_ANSWER_KB = 4_096
 
@@ -64,7 +68,10 @@ class DemoAgent:
 
 async def _plain(ctx: RunContext) -> AsyncIterator[AgentEvent]:
     found = sum_in(ctx.question)
-    if found:
+    if asked := SEARCH.match(ctx.question):
+        yield Thinking("I am asked to look for something. I search the threads of whoever asks.")
+        answer = await _searched(ctx, asked["words"])
+    elif found:
         yield Thinking("There is a sum in the question. The calculator will do it exactly.")
         result = await ctx.tools.call("calculator", {"expression": found})
         answer = f"`{found}` is **{_shown(result)}**."
@@ -78,13 +85,27 @@ async def _plain(ctx: RunContext) -> AsyncIterator[AgentEvent]:
         yield delta
 
 
+async def _searched(ctx: RunContext, query: str) -> str:
+    result = await ctx.tools.call("search_threads", {"query": query[:1_000]})
+    if result.status is not ToolStatus.OK:
+        return result.text
+    if not result.result:
+        return "In your threads I find nothing with all of these words."
+    lines = (
+        f"- {each['when'][:16].replace('T', ' ')}, {_quoted(each['who'])}"
+        f" in *{_quoted(each['title'])}*: {_quoted(each['excerpt'], 210)}"
+        for each in result.result
+    )
+    return "In your threads I find, the newest first:\n\n" + "\n".join(lines)
+
+
 ABOUT = (
     "I am the demo agent: I run on this server, follow fixed rules and ask no model. "
     "What you see around me is real, though:\n\n"
     "- every event reaches all your devices, in order and once;\n"
     "- nobody else sees it;\n"
     "- the run goes on when you close the page.\n\n"
-    "Try a sum like `(12 + 30) * 2`, or write `/help`."
+    "Try a sum like `(12 + 30) * 2`, ask me to `find` words in your threads, or write `/help`."
 )
 
 
@@ -98,9 +119,9 @@ def sum_in(question: str) -> str | None:
     return None
 
 
-def _quoted(text: str) -> str:
+def _quoted(text: str, most: int = 200) -> str:
     line = " ".join(text.split()).replace("*", "").replace("_", "")
-    return line if len(line) <= 200 else line[:199] + "…"
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def _shown(result: ToolResult) -> str:
@@ -132,6 +153,12 @@ async def _tool(ctx: RunContext, words: list[str]) -> AsyncIterator[AgentEvent]:
         raise BadCommand
     result = await ctx.tools.call(words[0], _arguments(" ".join(words[1:]) or "{}"))
     yield Delta(f"{words[0]}: {result.status.value} — {_shown(result)}")
+
+
+async def _search(ctx: RunContext, words: list[str]) -> AsyncIterator[AgentEvent]:
+    if not words:
+        raise BadCommand
+    yield Delta(await _searched(ctx, " ".join(words)))
 
 
 async def _fail_tool(ctx: RunContext, _words: list[str]) -> AsyncIterator[AgentEvent]:
@@ -205,6 +232,7 @@ COMMANDS: Mapping[str, _Shown] = {
     "/think": _Shown("/think COUNT", _think),
     "/stream": _Shown("/stream COUNT MILLISECONDS", _stream),
     "/tool": _Shown('/tool NAME {"argument": "value"}', _tool),
+    "/search": _Shown("/search WORDS", _search),
     "/failtool": _Shown("/failtool", _fail_tool),
     "/badargs": _Shown("/badargs", _bad_arguments),
     "/slowtool": _Shown("/slowtool SECONDS", _slow_tool),

@@ -11,12 +11,20 @@ from chatrouting.agents.demo import DemoAgent, sum_in
 from chatrouting.agents.supervisor import Supervisor
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
-from tests.agents.accepted import a_claimed_run, events_of
+from tests.agents.accepted import a_claimed_run, ask, claimed, events_of
 
 
 async def answered(question):
     """What the owner was told, and the answer."""
-    run = await in_database(a_claimed_run, question)
+    return await _answered(await in_database(a_claimed_run, question))
+
+
+async def answered_in(thread, question):
+    """As `answered`, in this thread."""
+    return await _answered(await in_database(lambda: claimed(ask(thread, question))))
+
+
+async def _answered(run):
     await Supervisor(run, DemoAgent()).supervise()
     events = await events_of(run)
     check_run(events)

@@ -124,7 +124,9 @@ def test_a_parameter_that_cannot_be_given_by_name_is_refused(function):
 
 
 def test_the_installed_tools_are_those_of_the_settings():
-    assert set(installed_tools()) == {"calculator", "clock", "note", "failing", "slow"}
+    assert set(installed_tools()) == {
+        "calculator", "clock", "search_threads", "note", "failing", "slow",
+    }  # fmt: skip
     assert all(isinstance(each, Tool) for each in installed_tools().values())
 
 

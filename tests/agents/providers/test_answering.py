@@ -81,7 +81,7 @@ async def test_the_model_is_offered_the_tools_of_the_setting_and_no_other(assist
     await answered(assistant)
 
     offered = [each["function"] for each in server.requests[0]["tools"]]
-    assert [each["name"] for each in offered] == ["calculator", "clock"]
+    assert [each["name"] for each in offered] == ["calculator", "clock", "search_threads"]
     assert offered[0]["description"].startswith("Compute an arithmetic expression")
     assert offered[0]["parameters"]["type"] == "object"
     assert offered[0]["parameters"]["required"] == ["expression"]
@@ -95,7 +95,7 @@ async def test_a_tool_that_is_not_offered_is_not_run(assistant, server):
 
     errors = [call["error"]["code"] for call in payloads(events, "tool_completed")]
     assert errors == ["unknown_tool", "unknown_tool"]
-    assert "there are: calculator, clock" in told(server)["content"]
+    assert "there are: calculator, clock, search_threads" in told(server)["content"]
     assert ended(events) == ("success", "Then not.")
 
 
