@@ -149,7 +149,8 @@ def test_valkey_is_told_neither_name_nor_address_nor_objects():
 
     assert any(attempt.key in key for key in keys)
     assert not [key for key in keys if attempt.name in key or HERE in key]
-    assert all(client.get(key).isdigit() for key in keys)
+    values = [value for key in keys if (value := client.get(key)) is not None]  # others expire
+    assert values and all(value.isdigit() for value in values)
 
 
 def test_without_valkey_each_process_counts_alone(without_valkey, caplog):

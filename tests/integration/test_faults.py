@@ -175,7 +175,8 @@ def island(own_database, tmp_path):
     own = {"REDIS_URL": valkey_url(Path(tmp_path)), "DATABASE_URL": own_database}
     with EmbeddedValkey(tmp_path) as valkey, System(tmp_path) as started:
         started.worker(**own)
-        yield valkey, started.web(**own)
+        # Its tests ask again and again: faster than a person may.
+        yield valkey, started.web(**own, CHATROUTING_MESSAGES_BURST="100000")
 
 
 async def reload_until_completed(web, alice, run_id):
