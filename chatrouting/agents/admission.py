@@ -5,7 +5,8 @@ their turns, which is that of their questions but for one that interrupts; and, 
 thread, in its user's line, by priority and then by age, while `runs_per_user` of that user's runs are running
 (one that waits for a decision is not counted). Every change of what a user's runs wait for is made in a
 transaction that then locks that user's row: whoever comes second sees what the first did, so no admission is
-missed and none is made twice. Locks are taken in one order: the thread, then users by id.
+missed and none is made twice. Locks are taken in one order, or two would wait for each other: the thread, then
+users by id, then runs.
 """
 
 from collections.abc import Iterable
@@ -46,13 +47,26 @@ def place_for(user_id: str, thread_id: UUID) -> RunStatus:
     return RunStatus.QUEUED
 
 
-def admit_after(run: Run) -> list[Run]:
-    """Let begin what a run that has just left off kept waiting: in its thread, and of its user.
+def alone_after(run: Run) -> list[UserId]:
+    """Lock the users whose runs may begin when this one leaves off: its own, and that of the next in its thread.
 
-    Call it in the transaction of that change, which holds the thread's row.
+    Call it before the run is changed, in a transaction that holds the thread's row.
     """
-    first = _queue(run.thread_id).values_list("user_id", flat=True).first()
-    return _admit({run.user_id} if first is None else {run.user_id, first})
+    others = _queue(run.thread_id).exclude(pk=run.pk)
+    return _lock({run.user_id, *others.values_list("user_id", flat=True)[:1]})
+
+
+def admit(locked: Iterable[UserId]) -> list[Run]:
+    """Let begin what waits although it need not, of users who are locked."""
+    admitted: list[Run] = []
+    for user_id in locked:
+        free = chat_settings().runs_per_user - _running(user_id).count()
+        for run in _line(user_id).select_related("question")[: max(free, 0)]:
+            run.status, run.admitted_at = RunStatus.RUNNING, timezone.now()
+            waiting = Run.objects.filter(pk=run.pk, status=RunStatus.QUEUED)
+            if waiting.update(status=run.status, admitted_at=run.admitted_at):
+                admitted.append(run)
+    return admitted
 
 
 @transaction.atomic
@@ -63,7 +77,7 @@ def admit_missed(limit: int) -> list[Run]:
     running = Coalesce(Subquery(counted, output_field=IntegerField()), 0)
     free = _ready(Run.objects.filter(created_at__lt=timezone.now() - LATE))
     users = free.annotate(running=running).filter(running__lt=chat_settings().runs_per_user)
-    return _admit(set(users.order_by().values_list("user_id", flat=True).distinct()[:limit]))
+    return admit(_lock(users.order_by().values_list("user_id", flat=True).distinct()[:limit]))
 
 
 def position(run: Run) -> int:
@@ -129,18 +143,6 @@ def _places(waiting: Iterable[Run]) -> list[tuple[UUID, int]]:
         if run.pk in own:
             places.append((run.pk, own.index(run.pk) + 1))
     return places
-
-
-def _admit(user_ids: Iterable[UserId]) -> list[Run]:
-    admitted: list[Run] = []
-    for user_id in _lock(user_ids):
-        free = chat_settings().runs_per_user - _running(user_id).count()
-        for run in _line(user_id).select_related("question")[: max(free, 0)]:
-            run.status, run.admitted_at = RunStatus.RUNNING, timezone.now()
-            waiting = Run.objects.filter(pk=run.pk, status=RunStatus.QUEUED)
-            if waiting.update(status=run.status, admitted_at=run.admitted_at):
-                admitted.append(run)
-    return admitted
 
 
 def _lock(user_ids: Iterable[UserId]) -> list[UserId]:

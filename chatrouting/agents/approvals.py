@@ -16,7 +16,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from msgspec.structs import replace
 
-from chatrouting.agents.admission import admit_after
+from chatrouting.agents.admission import admit, alone_after
 from chatrouting.agents.contract import ToolResult, ToolStatus, Usage
 from chatrouting.agents.journal import RunOver, shown_arguments
 from chatrouting.agents.messages import ApprovalRequired, ApprovalResolved
@@ -121,6 +121,7 @@ def begin_waiting(run: Run, shown: Shown) -> list[Run] | None:
     None where it is to be stopped, or another worker has it.
     """
     Thread.objects.select_for_update().filter(pk=run.thread_id).first()
+    users = alone_after(run)
     SavedState.objects.update_or_create(
         run=run, defaults={"shown_text": shown.text, "shown_thoughts": shown.thoughts}
     )
@@ -137,7 +138,7 @@ def begin_waiting(run: Run, shown: Shown) -> list[Run] | None:
         input_tokens=usage.input_tokens if usage else None,
         output_tokens=usage.output_tokens if usage else None,
     )
-    return admit_after(run) if waits else None
+    return admit(users) if waits else None
 
 
 def wake(run_id: UUID) -> Run | None:

@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from chatrouting.agents import approvals, journal
-from chatrouting.agents.admission import admit_after, come_first, moved_after, place_for
+from chatrouting.agents.admission import admit, alone_after, come_first, moved_after, place_for
 from chatrouting.agents.contract import Usage
 from chatrouting.agents.models import (
     ACTIVE,
@@ -208,6 +208,7 @@ def end(run: Run, ending: Ending) -> Ended | None:
         return None
     now = timezone.now()
     thread = Thread.objects.select_for_update().filter(pk=run.thread_id).first()
+    users = alone_after(run)
     moved = Run.objects.filter(pk=run.pk, status=run.status, fence=run.fence).update(
         status=RunStatus.COMPLETED,
         fence=F("fence") + 1,
@@ -231,7 +232,7 @@ def end(run: Run, ending: Ending) -> Ended | None:
             tries=run.attempt if ending.attempt is None else ending.attempt,
             reason=_reason(ending),
         )
-    admitted = admit_after(run)
+    admitted = admit(users)
     return Ended(
         Run.objects.get(pk=run.pk),
         tuple(admitted),

@@ -1,0 +1,120 @@
+"""Some people and threads they share, and what they and their workers do there: one transaction each."""
+
+import random
+import uuid
+
+from chatrouting.agents import approvals, journal, removal, runs
+from chatrouting.agents.models import Outcome, Run, RunStatus
+from chatrouting.chat import conversation, members, threads
+from chatrouting.chat.member_messages import AddMember, RemoveMember
+from chatrouting.chat.messages import UserMessage
+from chatrouting.chat.thread_messages import RenameThread
+from chatrouting.threads.models import Thread, ThreadMember
+from routing_core.errors import NotFound, RoutingError
+from tests.agents.accepted import a_person, a_thread
+from tests.chat.asking import a_context
+from tests.threads.test_membership import may_share
+
+DONE = runs.Ending(Outcome.FAILED, "answer")
+NOTHING_SHOWN = approvals.Shown("", 0, (), None)
+
+
+class Crowd:
+    """Each act chooses by a seed; what the rules refuse is refused."""
+
+    def __init__(self, people: int = 3, shared: int = 3) -> None:
+        self.people = [a_person() for _ in range(people)]
+        for person in self.people:
+            may_share(person)
+        for _ in range(shared):
+            self._share(random.choice(self.people))
+
+    def act(self, seed: int, times: int) -> None:
+        chance = random.Random(seed)
+        for _ in range(times):
+            act = chance.choices(list(ACTS), list(ACTS.values()))[0]
+            try:
+                act(self, chance)
+            except (RoutingError, journal.RunOver):
+                continue
+
+    @property
+    def unfinished(self):
+        return self.runs.exclude(status=RunStatus.COMPLETED)
+
+    @property
+    def runs(self):
+        return Run.objects.filter(user_id__in=[person.id for person in self.people])
+
+    @property
+    def threads(self):
+        return Thread.objects.filter(owner_id__in=[person.id for person in self.people])
+
+    def _share(self, owner):
+        thread = a_thread(owner)
+        for person in self.people:
+            if person != owner:
+                ThreadMember.objects.create(thread=thread, user_id=person.id)
+
+    def _one(self, chance, found):
+        there = list(found)
+        if not there:
+            raise NotFound
+        return chance.choice(there)
+
+    def say(self, chance):
+        on_busy = chance.choice(["queue", "queue", "reject", "interrupt"])
+        thread = self._one(chance, self.threads)
+        message = UserMessage(content="hello", thread_id=thread.pk, on_busy=on_busy)
+        context = a_context(chance.choice(self.people))
+        for _ in range(chance.choice([1, 2])):  # some messages come twice
+            conversation._accept(context, message, "demo")
+
+    def begin_thread(self, chance):
+        context = a_context(chance.choice(self.people))
+        conversation._accept(context, UserMessage(content="hello"), "demo")
+
+    def work(self, chance):
+        running = self._one(chance, self.unfinished.filter(status=RunStatus.RUNNING))
+        claimed = runs.claim(running.pk, uuid.uuid4().hex)
+        if claimed is None:
+            return
+        journal.begin(claimed.run, uuid.uuid4().hex, "note", {})
+        if chance.random() < 0.2:
+            approvals.begin_waiting(claimed.run, NOTHING_SHOWN)
+
+    def end(self, chance):
+        runs.end(self._one(chance, self.unfinished.select_related("question")), DONE)
+
+    def stop(self, chance):
+        runs.request_stop(self._one(chance, self.unfinished))
+
+    def come_and_go(self, chance):
+        thread, person = self._one(chance, self.threads), chance.choice(self.people)
+        context = a_context(self._owner(thread))
+        given = {"thread_id": thread.pk, "username": person.name}
+        members._remove(context, RemoveMember(**given))
+        members._add(context, AddMember(**given))
+
+    def rename(self, chance):
+        thread = self._one(chance, self.threads)
+        context = a_context(self._owner(thread))
+        threads._rename(context.user.id, RenameThread(thread_id=thread.pk, title="other"))
+
+    def delete(self, chance):
+        thread = self._one(chance, self.threads)
+        threads._delete(str(thread.owner_id), thread.pk)
+
+    def conclude(self, chance):
+        thread = self._one(chance, self.threads.filter(deleted_at__isnull=False))
+        for run in thread.runs.filter(status=RunStatus.COMPLETED):
+            runs.mark_published(run.pk)
+        if removal._to_be_told(thread.pk) is not None:
+            removal._forget(thread.pk)
+
+    def _owner(self, thread):
+        return next(person for person in self.people if person.id == str(thread.owner_id))
+
+
+ACTS = {Crowd.say: 8, Crowd.begin_thread: 2, Crowd.work: 5, Crowd.end: 8, Crowd.stop: 1,
+        Crowd.come_and_go: 3, Crowd.rename: 1, Crowd.delete: 1, Crowd.conclude: 2}  # fmt: skip
