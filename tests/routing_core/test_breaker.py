@@ -55,6 +55,13 @@ def test_a_success_between_them_begins_anew():
     assert after(*FIVE[:4], ("d", SUCCESS), *FIVE[:4]).everybody.phase is Phase.CLOSED
 
 
+def test_the_failures_of_one_person_shut_it_for_that_person_alone():
+    """Row 111: who is told how long to wait; others are let in."""
+    breaker = after(*[("a", FAILURE)] * 5)
+
+    assert (wait_of(breaker, "a"), wait_of(breaker, "b")) == (10, 0)
+
+
 def test_a_mistake_of_the_client_tells_nothing():
     """Row 111."""
     assert after(*[("a", NOTHING)] * 20) is WHOLE
