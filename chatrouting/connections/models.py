@@ -48,6 +48,19 @@ class Connection(models.Model):
         return str(self.id)
 
 
+class Route(models.Model):
+    """A row of the routing table. It stands in code, not in a table: this gives it a name and a permission."""
+
+    type = models.CharField(primary_key=True, max_length=64)
+
+    class Meta:
+        managed = False
+        default_permissions = ("view",)
+
+    def __str__(self) -> str:
+        return self.type
+
+
 class Breaker(models.Model):
     """The breaker of a route. It stands in Valkey, not in a table: this gives it a name and permissions."""
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from chatrouting.agents.models import Approval, DeadLetter, Run, Worker
 from chatrouting.chat.models import Broadcast, Undelivered
-from chatrouting.connections.models import Breaker, Connection, Process
+from chatrouting.connections.models import Breaker, Connection, Process, Route
 from chatrouting.threads.models import Thread, ThreadMessage
 
 # Of each group: title, then rows of label, icon and model.
@@ -20,6 +20,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, type[Model]], ...]], ...] = (
         (
             ("Connections", "sensors", Connection),
             ("Processes", "dns", Process),
+            ("Routes", "alt_route", Route),
             ("Breakers", "electrical_services", Breaker),
             ("Workers", "engineering", Worker),
         ),
