@@ -40,9 +40,6 @@ EVENTS: tuple[type[Message], ...] = (
 )
 SIGNALS: tuple[type[Message], ...] = (Welcome, Bye, ErrorPayload, Typing, PresenceShown)
 
-# Of the protocol, and only the server's, without a class yet.
-PLANNED: tuple[str, ...] = ()
-
 router: Router[Context] = Router(
     [
         Route(UserMessage, conversation.user_message),
@@ -65,5 +62,4 @@ router: Router[Context] = Router(
     ],
     events=EVENTS,
     signals=SIGNALS,
-    server_types=PLANNED,
 )

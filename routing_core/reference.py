@@ -67,7 +67,8 @@ def _error_kinds() -> list[type[errors.RoutingError]]:
 
 
 def _error(kind: type[errors.RoutingError]) -> dict[str, Any]:
-    return {"code": str(kind.code), "retryable": kind.retryable, "text": kind.text}
+    when = inspect.getdoc(kind) or ""
+    return {"code": str(kind.code), "retryable": kind.retryable, "text": kind.text, "when": when}
 
 
 def _close(code: CloseCode) -> dict[str, Any]:
@@ -103,6 +104,12 @@ def _list(kind: shapes.ListType) -> str:
     return f"list of {_words(kind.item_type)}{_bounds(kind.min_length, kind.max_length)}"
 
 
+def _noted(kind: shapes.Metadata) -> str:
+    """What a class notes beside the type; of it only a default is said, where a site may set the value."""
+    default = (kind.extra_json_schema or {}).get("default")
+    return _words(kind.type) + ("" if default is None else f", by default {default}")
+
+
 def _choice(values: Iterable[Any]) -> str:
     return " · ".join(f"`{value}`" for value in values)
 
@@ -124,6 +131,7 @@ _SHAPES: dict[type, Callable[[Any], str]] = {
     shapes.TupleType: lambda kind: f"list [{', '.join(map(_words, kind.item_types))}]",
     shapes.DictType: lambda kind: f"object of {_words(kind.value_type)}",
     shapes.StructType: _struct,
+    shapes.Metadata: _noted,
 }
 
 
@@ -143,7 +151,7 @@ def markdown(router: Router[Any]) -> str:
     for title in ("client", "replies", "events", "signals"):
         parts.append(f"## {TITLES[title]}")
         parts += [_section(each) for each in found[title]]
-    parts += ["## Errors", _rows("code retryable text", found["errors"])]
+    parts += ["## Errors", _rows("code retryable text when", found["errors"])]
     parts += ["## Close codes", _rows("code reason reconnect", found["closes"])]
     return "\n\n".join(parts)
 

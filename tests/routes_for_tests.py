@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from chatrouting.chat.context import Context
-from chatrouting.routing import PLANNED
 from chatrouting.routing import router as project_router
 from routing_core.live import live_router
 from routing_core.messages import Message
@@ -263,5 +262,4 @@ router: Router[Context] = Router(
     ],
     events=project_router.events,
     signals=project_router.signals,
-    server_types=PLANNED,
 )

@@ -1,6 +1,7 @@
 """The committed page of the protocol is what the classes say, and they say what the protocol says."""
 
 import json
+import re
 from io import StringIO
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from django.core.management import call_command
 
 from chatrouting import routing
+from chatrouting.conf import ChatSettings
 from routing_core.messages import Message
 from routing_core.reference import described
 
@@ -20,6 +22,8 @@ EVENTS = [
     "agent_error",
     "agent_started",
     "agent_thinking",
+    "approval_required",
+    "approval_resolved",
     "members_changed",
     "message_added",
     "run_queued",
@@ -78,7 +82,7 @@ def test_every_documented_type_has_its_reply(kind, reply):
 
 
 def test_the_events_are_those_of_the_protocol():
-    assert set(EVENTS) <= set(found("events"))
+    assert sorted(found("events")) == EVENTS
 
 
 def test_the_errors_are_those_of_the_protocol():
@@ -103,13 +107,6 @@ def test_every_class_of_a_message_stands_in_the_table():
     assert declared - known - PARTS == set()
 
 
-def test_what_is_only_planned_has_no_class():
-    """A type that has one is no longer to be named in `PLANNED`."""
-    declared = {kind.type for kind in descendants(Message) if hasattr(kind, "type")}
-
-    assert declared & set(routing.PLANNED) == set()
-
-
 def descendants(kind):
     for child in kind.__subclasses__():
         yield child
@@ -127,3 +124,18 @@ def test_the_table_can_be_had_as_json():
         "message": "UserMessage",
         "handler": "chatrouting.chat.conversation.user_message",
     } in rows
+
+
+LIMITS = PAGE.parent.parent / "explanation" / "limits.md"
+NAMED = re.compile(r"`(?P<name>[A-Z_]+)` (?P<value>\d[\d ]*)")
+
+
+def test_the_defaults_on_the_page_of_limits_are_those_of_the_settings():
+    said = {
+        each["name"].lower(): float(each["value"].replace(" ", ""))
+        for each in NAMED.finditer(LIMITS.read_text(encoding="utf-8"))
+    }
+    said["waiting_bytes"] *= 1024 * 1024  # said in MiB
+
+    assert len(said) > 8
+    assert said == {name: getattr(ChatSettings(), name) for name in said}

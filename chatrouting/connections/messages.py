@@ -5,17 +5,25 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from chatrouting.conf import ChatSettings
 from routing_core.messages import Message
+
+DEFAULTS = ChatSettings()
+
+
+def by_default(setting: str) -> Meta:
+    """For the reference: the number is a setting of the site, and what it is where the site has none."""
+    return Meta(extra_json_schema={"default": getattr(DEFAULTS, setting)})
 
 
 class Limits(msgspec.Struct, frozen=True):
     """What a client may do."""
 
-    frame_bytes: int
-    messages_per_minute: int
-    connections_per_user: int
-    in_flight: int
-    runs_per_user: int
+    frame_bytes: Annotated[int, by_default("frame_bytes")]
+    messages_per_minute: Annotated[int, by_default("messages_per_minute")]
+    connections_per_user: Annotated[int, by_default("connections_per_user")]
+    in_flight: Annotated[int, by_default("in_flight")]
+    runs_per_user: Annotated[int, by_default("runs_per_user")]
 
 
 class Welcome(Message, frozen=True):
@@ -29,7 +37,7 @@ class Welcome(Message, frozen=True):
     epoch: str
     seq: int
     recovered: bool | None
-    heartbeat_seconds: float
+    heartbeat_seconds: Annotated[float, by_default("heartbeat_seconds")]
     limits: Limits
     server_time: str
 

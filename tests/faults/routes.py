@@ -10,7 +10,6 @@ from django.db import transaction
 from chatrouting.chat import conversation
 from chatrouting.chat.context import Context
 from chatrouting.database import in_database
-from chatrouting.routing import PLANNED
 from chatrouting.routing import router as project_router
 from chatrouting.threads.models import Thread, ThreadMessage
 from routing_core.messages import Message
@@ -62,5 +61,4 @@ router: Router[Context] = Router(
     [*project_router.routes, Route(Hold, hold), Route(DieBeforeTelling, die_before_telling)],
     events=project_router.events,
     signals=project_router.signals,
-    server_types=PLANNED,
 )

@@ -2,12 +2,12 @@
 
 from datetime import datetime
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import msgspec
 import pytest
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from routing_core.messages import Message
 from routing_core.reference import described, markdown
@@ -42,6 +42,8 @@ class Shapes(Message, frozen=True):
     raw: bytes
     nothing: int | None
     numbers: dict[str, float]
+    set_by_site: Annotated[int, Meta(extra_json_schema={"default": 25})]
+    titled: Annotated[int, Meta(title="a title")]
     left_out: UUID | UnsetType = UNSET
     either: int | str | UnsetType = UNSET
 
@@ -55,6 +57,8 @@ def shape_of(field):
     ("field", "words"),
     [
         ("any", "any value"),
+        ("set_by_site", "integer, by default 25"),
+        ("titled", "integer"),
         ("uuid", "UUID"),
         ("colour", "`red` · `blue`"),
         ("at", "date and time"),
