@@ -7,6 +7,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
 from django.core.management import CommandError, call_command
 
 from chatrouting.agents import runs
@@ -134,7 +135,8 @@ def test_the_admin_acts_for_who_may_and_logs_it(model, action, permission, make,
     acted(allowed(permission), model, action, row)
     row.refresh_from_db()
     assert (row.status if model == "agents.Run" else row.state) == state
-    assert LogEntry.objects.filter(object_id=str(row.pk)).count() == 1
+    kind = ContentType.objects.get_for_model(row)
+    assert LogEntry.objects.filter(content_type=kind, object_id=str(row.pk)).count() == 1
 
 
 def test_the_admin_asks_again(services):
