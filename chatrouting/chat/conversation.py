@@ -84,6 +84,7 @@ def _say(
     else:
         thread = thread_of(ctx.user.id, message.thread_id)
     question = add_question(thread, ctx.user, message.content, ctx.request.id or "")
+    thread_of(ctx.user.id, thread.pk)  # again, alone with the thread: who was removed says no more
     named = name_after(thread, message.content)
     priority = Priority.START if isinstance(message, StartAgent) else Priority.MESSAGE
     run = runs.accept(ctx.user.id, question, agent, priority, ctx.request.trace_id)
