@@ -15,8 +15,9 @@ from chatrouting.agents.catalogue import installed_agents
 from chatrouting.agents.contract import CrashPolicy
 from chatrouting.agents.models import Outcome, Run
 from chatrouting.agents.queue import enqueue
-from chatrouting.agents.recovery import close_calls, text_so_far, tool_started
+from chatrouting.agents.recovery import tool_started
 from chatrouting.agents.resuming import resume_late
+from chatrouting.agents.stopping import end_lost
 from chatrouting.agents.supervisor import Stop, Supervisor
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
@@ -160,16 +161,8 @@ class RunHost:
         return policy is CrashPolicy.CONTINUE
 
     async def _end_lost(self, run: Run, *, attempt: int) -> None:
-        """The text so far is kept, open calls are ended, the user is told."""
-        await close_calls(run)
-        text = await text_so_far(run)
-        used = tuple(await in_database(_tools_used, run))
         outcome, why = Outcome.CANCELLED, None
         if run.cancel_requested_at is None:
             outcome = Outcome.LOST
             why = ending.failure(run, "worker_lost", "The worker of this run was lost.")
-        await ending.finish(run, runs.Ending(outcome, text, why, used, attempt=attempt))
-
-
-def _tools_used(run: Run) -> list[str]:
-    return list(run.tool_calls.order_by("id").values_list("tool", flat=True).distinct())
+        await end_lost(run, outcome, why, attempt=attempt)

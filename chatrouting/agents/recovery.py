@@ -21,6 +21,11 @@ def tool_started(run: Run) -> bool:
     return run.tool_calls.exists()
 
 
+def tools_used(run: Run) -> tuple[str, ...]:
+    """The names of the tools it has called, each once."""
+    return tuple(run.tool_calls.order_by("id").values_list("tool", flat=True).distinct())
+
+
 async def text_so_far(run: Run) -> str:
     """What the members have seen of the answer; empty where Valkey has lost it.
 

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from chatrouting.agents import ending, runs
 from chatrouting.agents.models import Outcome, Run, RunStatus
+from chatrouting.agents.recovery import close_calls, text_so_far, tools_used
 from chatrouting.agents.saving import text_told, used_by
 from chatrouting.database import in_database
 from chatrouting.stream.doorbell import ring_stop, ring_stop_now
@@ -13,9 +14,36 @@ async def stop(run: Run) -> bool:
     """Stop a run. True where it has ended by this, else its worker has been asked to end it."""
     if await end_unheld(run):
         return True
-    if await in_database(runs.request_stop, run):
-        await ring_stop(str(run.pk))
+    if not await in_database(runs.request_stop, run):
+        return False
+    if await end_abandoned(run.pk):
+        return True
+    await ring_stop(str(run.pk))
     return False
+
+
+async def end_abandoned(run_id: UUID) -> bool:
+    """End a run that had begun and that no worker holds any more, as a worker would that took it up.
+
+    False where one holds it. It is taken first, so that no worker goes on with it meanwhile.
+    """
+    taken = await in_database(runs.claim, run_id, "")
+    if taken is None:
+        return False
+    if not taken.resumed:
+        await in_database(runs.give_back_attempt, taken.run)
+    attempt = taken.run.attempt - (0 if taken.resumed else 1)
+    return await end_lost(taken.run, Outcome.CANCELLED, attempt=attempt)
+
+
+async def end_lost(
+    run: Run, outcome: Outcome, why: runs.Failure | None = None, *, attempt: int
+) -> bool:
+    """End a run that was left behind: the text so far is kept, open calls are ended, the members are told."""
+    await close_calls(run)
+    text = await text_so_far(run)
+    used = await in_database(tools_used, run)
+    return await ending.finish(run, runs.Ending(outcome, text, why, used, attempt=attempt))
 
 
 async def end_unheld(run: Run) -> bool:

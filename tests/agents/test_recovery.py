@@ -3,8 +3,7 @@
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from chatrouting.agents import host as hosting
-from chatrouting.agents import runs
+from chatrouting.agents import runs, stopping
 from chatrouting.agents.contract import Delta, ToolCall, ToolResult, ToolStatus
 from chatrouting.agents.models import Run
 from chatrouting.agents.models import ToolCall as JournaledCall
@@ -101,7 +100,7 @@ async def test_a_recovery_that_fails_halfway_tells_each_end_once(install, monkey
         raise RedisError
 
     with monkeypatch.context() as failing:
-        failing.setattr(hosting, "text_so_far", cut)
+        failing.setattr(stopping, "text_so_far", cut)
         async with a_host() as host:
             await host.attend(run.pk)
     assert (await types_of(run))[-1] == "tool_completed"

@@ -12,6 +12,7 @@ from chatrouting.agents.contract import (
     Final,
     Thinking,
 )
+from chatrouting.agents.stopping import stop
 from chatrouting.agents.supervisor import Stop, Supervisor
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
@@ -138,6 +139,31 @@ async def test_a_run_that_is_handed_over_has_no_end_and_can_be_taken_at_once():
 
     assert types(await events_of(run)) == ["agent_started", "agent_delta"]
     assert (await in_database(claimed, run)).attempt == 2
+
+
+async def test_what_no_worker_holds_any_more_is_stopped_without_one():
+    """Row 97: a call that was open and what was said so far are told, then the end; nothing after it."""
+    run = await in_database(a_claimed_run)
+    agent = ScriptedAgent([Delta("so far"), ("slow", {"seconds": 60})])
+    await stopped(agent, run, Stop.HANDED_OVER, after="tool_executing")
+
+    assert await stop(await in_database(now_of, run))
+
+    events = await events_of(run)
+    check_run(events)
+    assert types(events)[-2:] == ["tool_completed", "agent_completed"]
+    assert (end(events)["outcome"], end(events)["content"]) == ("cancelled", "so far")
+    assert end(events)["attempt"] == 1
+
+
+async def test_what_a_worker_holds_is_stopped_by_it_alone():
+    run = await in_database(a_claimed_run)
+
+    assert not await stop(run)
+
+    row = await in_database(now_of, run)
+    assert (row.status, row.fence) == ("running", run.fence)
+    assert row.cancel_requested_at is not None
 
 
 async def test_a_second_attempt_voids_the_text_of_the_first():
