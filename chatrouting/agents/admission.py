@@ -9,7 +9,7 @@ missed and none is made twice. Locks are taken in one order, or two would wait f
 users by id, then runs.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import TypeAlias
 from uuid import UUID
@@ -113,6 +113,12 @@ def moved_after(run: Run, admitted: Iterable[Run]) -> tuple[tuple[int, Run], ...
     for user_id in lines:
         behind += _line(user_id)
     return _placed(behind)
+
+
+def moved_since(told: Sequence[tuple[int, Run]]) -> tuple[tuple[int, Run], ...]:
+    """Those that still wait and whose position is another than was told, each with the one it has now."""
+    places = dict(_places([run for _, run in told]))
+    return tuple((places[run.pk], run) for place, run in told if places.get(run.pk, place) != place)
 
 
 def _placed(runs: Iterable[Run]) -> tuple[tuple[int, Run], ...]:

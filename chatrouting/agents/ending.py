@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from chatrouting import counters
 from chatrouting.agents import dead_letters, runs
+from chatrouting.agents.admission import moved_since
 from chatrouting.agents.masking import storable
 from chatrouting.agents.messages import (
     AgentCompleted,
@@ -151,12 +152,18 @@ def _ended(run_id: UUID) -> Run | None:
 
 
 async def tell_positions(moved: Sequence[tuple[int, Run]]) -> None:
-    """Tell the places of waiting runs, each to its thread's members; nothing of one a worker has by now."""
-    members = await in_database(members_of, [run.thread_id for _, run in moved]) if moved else {}
-    telling = (_tell_place(run, place, members.get(run.thread_id, [])) for place, run in moved)
-    told = await asyncio.gather(*telling, return_exceptions=True)
-    for error in filter(None, told):
-        raise error
+    """Tell the places of waiting runs, each to its thread's members; nothing of one a worker has by now.
+
+    Whoever told looks afterwards whether it is still so, and tells again where it is not: so the last place
+    that a stream says is true, however many processes tell at once.
+    """
+    while moved:
+        members = await in_database(members_of, [run.thread_id for _, run in moved])
+        telling = (_tell_place(run, place, members.get(run.thread_id, [])) for place, run in moved)
+        told = await asyncio.gather(*telling, return_exceptions=True)
+        for error in filter(None, told):
+            raise error
+        moved = await in_database(moved_since, moved)
 
 
 async def _tell_place(run: Run, position: int, members: Sequence[str]) -> None:

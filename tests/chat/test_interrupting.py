@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from chatrouting.agents import runs
+from chatrouting.agents import ending, runs
 from chatrouting.agents.models import Outcome, Run
 from chatrouting.chat import conversation
 from chatrouting.chat.conversation import user_message
@@ -131,3 +131,15 @@ async def test_the_stop_is_of_the_transaction_that_accepts():
     await in_database(conversation._accept, a_context(person), message, "demo")
 
     assert await in_database(runs.renew_leases, run.worker) == {run.pk: True}
+
+
+async def test_a_place_that_was_told_late_is_corrected():
+    """Of two processes that tell at once, the later may have looked earlier."""
+    person = await someone()
+    thread_id, _ = await a_busy_thread(person)
+    reply = await say(person, thread_id)
+    run = await in_database(Run.objects.get, pk=reply.run_id)
+
+    await ending.tell_positions([(7, run)])
+
+    assert await places_of(person, reply) == [1, 7, 1]
