@@ -110,6 +110,7 @@ DATABASES = {
         os.environ.get("DATABASE_URL") or database_url(DATA_DIR),
         conn_max_age=600,
         conn_health_checks=True,
+        disable_server_side_cursors=True,  # a pooler between gives the next query another session
     )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":

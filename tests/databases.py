@@ -1,8 +1,8 @@
 """A PostgreSQL database for the tests of one process alone, beside the one that is named."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, LiteralString
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -31,12 +31,35 @@ def created(settings: dict[str, Any]) -> Iterator[None]:
     """
     name = settings["NAME"]
     assert name.startswith(PREFIX), f"the tests would remove {name}"
+    with _server(settings) as execute:
+        execute("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        execute("CREATE DATABASE {}")
+        yield
+        execute("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+
+
+@contextmanager
+def out_of_reach(settings: dict[str, Any]) -> Iterator[None]:
+    """Every connection to the database is cut, and no new one is let in."""
+    with _server(settings) as execute:
+        execute("ALTER DATABASE {} ALLOW_CONNECTIONS false")
+        try:
+            execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}")
+            yield
+        finally:
+            execute("ALTER DATABASE {} ALLOW_CONNECTIONS true")
+
+
+@contextmanager
+def _server(settings: dict[str, Any]) -> Iterator[Callable[[LiteralString], object]]:
+    """Executes what names the database, on another of the same server."""
     server = {key: settings[key.upper()] for key in ("host", "port", "user", "password")}
     given = {key: value for key, value in server.items() if value}
-    quoted = sql.Identifier(name)
+    name = settings["NAME"]
     with psycopg.connect(dbname="postgres", autocommit=True, **given) as connection:
-        drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(quoted)
-        connection.execute(drop)
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(quoted))
-        yield
-        connection.execute(drop)
+
+        def execute(query: LiteralString) -> object:
+            quoted = sql.Literal(name) if "datname" in query else sql.Identifier(name)
+            return connection.execute(sql.SQL(query).format(quoted))
+
+        yield execute
