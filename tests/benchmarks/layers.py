@@ -72,8 +72,10 @@ def dispatcher(middleware: int, observers: int) -> Dispatcher[Context]:
 def dispatched(middleware: int, observers: int) -> Way:
     made = dispatcher(middleware, observers)
 
-    async def way() -> None:
-        made.conclude(await made.handle(CONTEXT, FRAME), sent)
+    async def way() -> str | None:
+        answer = await made.handle(CONTEXT, FRAME)
+        made.conclude(answer, sent)
+        return answer.frame
 
     return way
 
@@ -81,8 +83,10 @@ def dispatched(middleware: int, observers: int) -> Way:
 def admitted() -> Way:
     made = dispatcher(len(MIDDLEWARE), len(OBSERVERS))
 
-    async def way() -> None:
-        made.conclude(await admit(made, CONTEXT, made.read(CONTEXT, FRAME)), sent)
+    async def way() -> str | None:
+        answer = await admit(made, CONTEXT, made.read(CONTEXT, FRAME))
+        made.conclude(answer, sent)
+        return answer.frame
 
     return way
 
