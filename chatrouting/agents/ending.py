@@ -103,8 +103,9 @@ def fits_a_frame(text: str) -> bool:
 async def publish_end(run: Run) -> None:
     """Append the run's end to the streams of its thread's members. Repeating it does nothing."""
     await close_calls(run, ToolCall.Status.INTERRUPTED)
-    content = await in_database(_content, run)
-    await _tell_end(run, [_error(run)] if run.error_code else [], _completed(run, content))
+    content, members = await in_database(_news, run)
+    before: list[Message] = [_error(run)] if run.error_code else []
+    await _tell_end(run, members, [*before, _completed(run, content)])
     await in_database(runs.mark_published, run.pk)
 
 
@@ -121,7 +122,8 @@ async def publish_late(run: Run) -> None:
     except Exception as error:  # an edge: one end that cannot be told keeps no other back
         logger.exception("the end of run %s could not be told", run.pk)
         if await in_database(dead_letters.note_failure, Kind.END, run.pk, error):
-            await _tell_end(run, [], _bare(run))
+            members = await in_database(member_ids, run.thread_id)
+            await _tell_end(run, members, [_bare(run)])
 
 
 async def heed_end(run_id: UUID) -> None:
@@ -133,12 +135,11 @@ async def heed_end(run_id: UUID) -> None:
             enqueue(admitted)
 
 
-async def _tell_end(run: Run, before: list[Message], end: Message) -> None:
-    members = await in_database(member_ids, run.thread_id)
-    last = 2 if run.error_code else 1
-    for message in before:
-        await publish(members, _event(run, message, 1))
-    await publish(members, _event(run, end, last))
+async def _tell_end(run: Run, members: Sequence[str], messages: Sequence[Message]) -> None:
+    """The last of them is the end. Its place is the same whatever comes before it this time."""
+    first = (2 if run.error_code else 1) - len(messages) + 1
+    for ordinal, message in enumerate(messages, first):
+        await publish(members, _event(run, message, ordinal))
 
 
 def _event(run: Run, message: Message, ordinal: int) -> Event:
@@ -174,8 +175,10 @@ async def _tell_place(run: Run, position: int, members: Sequence[str]) -> None:
         )
 
 
-def _content(run: Run) -> str:
-    return run.answer.content if run.answer is not None else ""
+def _news(run: Run) -> tuple[str, list[str]]:
+    """What the run has answered, and who is told."""
+    content = run.answer.content if run.answer is not None else ""
+    return content, member_ids(run.thread_id)
 
 
 def _error(run: Run) -> AgentErrorOccurred:

@@ -145,7 +145,8 @@ class RunHost:
             why = ending.failure(run, "agent_not_installed", "This agent is not installed.")
             await ending.finish(run, runs.Ending(Outcome.FAILED, failure=why, attempt=0))
         else:
-            await self._supervise(Supervisor(run, agent, resumed=claimed.resumed), run)
+            resumed, members = claimed.resumed, claimed.members
+            await self._supervise(Supervisor(run, agent, resumed=resumed, members=members), run)
 
     async def _supervise(self, supervisor: Supervisor, run: Run) -> None:
         self._supervisors[run.pk] = supervisor

@@ -5,6 +5,7 @@ from its acceptance; a worker's claim then sets lease, fence and attempt. The en
 of what it kept waiting are one transaction.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -28,7 +29,7 @@ from chatrouting.agents.models import (
 )
 from chatrouting.conf import chat_settings
 from chatrouting.threads.models import Thread, ThreadMessage
-from chatrouting.threads.rules import Answer, add_answer, seen_by
+from chatrouting.threads.rules import Answer, add_answer, member_ids, seen_by
 from routing_core.errors import NotFound
 
 DEAD = (Outcome.FAILED, Outcome.TIMEOUT, Outcome.LOST)  # what an operator may want tried again
@@ -74,12 +75,13 @@ class Claimed:
     """A run held by a worker.
 
     `recovered`: another worker held it and let its lease run out. `resumed`: it waited for a person, who has
-    decided.
+    decided. `members`: who was in its thread.
     """
 
     run: Run
     recovered: bool
     resumed: bool = False
+    members: Sequence[str] = ()
 
 
 def accept(
@@ -146,7 +148,8 @@ def claim(run_id: UUID, worker: str) -> Claimed | None:
         return None
     resumed = run.waiting_since is not None
     held = Run.objects.select_related("question", "user").get(pk=run_id)
-    return Claimed(held, recovered=run.attempt > 0 and not resumed, resumed=resumed)
+    recovered = run.attempt > 0 and not resumed
+    return Claimed(held, recovered, resumed, member_ids(held.thread_id))
 
 
 def _deadline(run: Run, now: datetime) -> datetime:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -73,10 +74,13 @@ LIMITS = {
 class Supervisor:
     """Runs an agent for a claimed run, from `agent_started` to the end, or until it waits for a person.
 
-    `resumed`: it has waited, and goes on in the same attempt.
+    `resumed`: it has waited, and goes on in the same attempt. `members`: who is in its thread, where that
+    has just been read.
     """
 
-    def __init__(self, run: Run, agent: Agent, *, resumed: bool = False) -> None:
+    def __init__(
+        self, run: Run, agent: Agent, *, resumed: bool = False, members: Sequence[str] = ()
+    ) -> None:
         self._run = run
         self._agent = agent
         self._resumed = resumed
@@ -86,7 +90,7 @@ class Supervisor:
         self._over = False
         self._waits = False
         self._heard_at = time.monotonic()
-        self._audience = Audience(run.thread_id)
+        self._audience = Audience(run.thread_id, members)
 
     def stop(self, why: Stop) -> None:
         """Cut the attempt short. The first reason counts."""

@@ -1,6 +1,7 @@
 """Handlers: saying something, and stopping the answer."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from msgspec import UNSET
@@ -19,13 +20,20 @@ from chatrouting.chat.messages import (
     StopAgent,
     UserMessage,
 )
-from chatrouting.chat.outbox import announce
+from chatrouting.chat.outbox import announce, announced
 from chatrouting.chat.receipts import Done, once
 from chatrouting.chat.titles import tell_title
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
 from chatrouting.threads.models import ThreadMessage
-from chatrouting.threads.rules import add_question, name_after, new_thread, thread_of, title_of
+from chatrouting.threads.rules import (
+    add_question,
+    member_ids,
+    name_after,
+    new_thread,
+    thread_of,
+    title_of,
+)
 from routing_core.errors import Busy, InvalidPayload
 
 logger = logging.getLogger(__name__)
@@ -40,6 +48,7 @@ class _Said:
 
     question: ThreadMessage
     run: Run
+    members: Sequence[str]
     named: bool = False
     interrupts: Run | None = None
 
@@ -99,14 +108,16 @@ def _say(
         status="queued" if run.status == RunStatus.QUEUED else "running",
         duplicate=False,
     )
-    return reply, _Said(question, run, named, stopped)
+    return reply, _Said(question, run, member_ids(thread.pk), named, stopped)
 
 
 async def _tell(said: _Said) -> None:
     """What is committed is accepted: a Valkey that is away takes nothing back."""
     logger.info("trace %s: run %s is accepted", said.run.trace_id, said.run.pk)
+    told = False
     try:
-        await announce(said.question)
+        await announce(said.question, said.members)
+        told = True
         if said.named:
             await tell_title(said.question.thread_id)
         if said.run.status == RunStatus.QUEUED:
@@ -117,6 +128,8 @@ async def _tell(said: _Said) -> None:
         await stop(said.interrupts)
     if said.run.status == RunStatus.RUNNING:
         enqueue(said.run)
+    if told:  # the run need not wait until that is noted
+        await in_database(announced, said.question)
 
 
 async def _tell_places(said: _Said) -> None:

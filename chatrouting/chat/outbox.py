@@ -5,11 +5,12 @@ The sweep is that of all the chat has to tell.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 from django.utils import timezone
 from msgspec import UNSET
 from redis.exceptions import RedisError
@@ -33,32 +34,37 @@ LATE = timedelta(seconds=3)
 BATCH = 100
 
 
-async def announce(question: ThreadMessage) -> None:
+async def announce(question: ThreadMessage, members: Sequence[str]) -> None:
     """Append `message_added` to the streams of the thread's members. Repeating it does nothing.
 
-    Each member gets an event of their own: only the author is told the id it came with. Raises
-    redis-py's errors where Valkey does not answer; the sweep then tells it later.
+    Only the author is told the id it came with. Its run is read with the question. Raises redis-py's
+    errors where Valkey does not answer; the sweep then tells it later, as long as it is not `announced`.
     """
     author_id = str(question.author_id)
-    run_id = (await in_database(lambda: question.asked_run)).pk
-    for user_id in await in_database(member_ids, question.thread_id):
-        added = MessageAdded(
-            message_id=str(question.pk),
-            role="user",
-            author=Author(author_id, question.author_name),
-            content=question.content,
-            client_id=(question.client_id if user_id == author_id else "") or UNSET,
-        )
-        key = f"message:{question.pk}"
-        await publish([user_id], Event(added, question.thread_id, run_id, key))
-    await in_database(_mark, question)
+    added = MessageAdded(
+        message_id=str(question.pk),
+        role="user",
+        author=Author(author_id, question.author_name),
+        content=question.content,
+    )
+    own = msgspec.structs.replace(added, client_id=question.client_id or UNSET)
+    others = [user_id for user_id in members if user_id != author_id]
+    for user_ids, message in (([author_id] if author_id in members else [], own), (others, added)):
+        run_id, key = question.asked_run.pk, f"message:{question.pk}"
+        await publish(user_ids, Event(message, question.thread_id, run_id, key))
+
+
+def announced(question: ThreadMessage) -> None:
+    """Its members have been told of it."""
+    ThreadMessage.objects.filter(pk=question.pk).update(announced_at=timezone.now())
 
 
 async def announce_late(question: ThreadMessage) -> None:
     """As `announce`; one that cannot be told is tried again more and more slowly, and then is a dead letter."""
     run_id = question.asked_run.pk
     try:
-        await announce(question)
+        await announce(question, await in_database(member_ids, question.thread_id))
+        await in_database(announced, question)
         await in_database(dead_letters.note_success, MESSAGE, run_id)
     except RedisError:
         raise
@@ -96,10 +102,6 @@ async def _tell_late(due: Due) -> None:
             logger.warning(
                 "%s: %s is told later", due.tell.__name__, getattr(each, "pk", each), exc_info=True
             )
-
-
-def _mark(question: ThreadMessage) -> None:
-    ThreadMessage.objects.filter(pk=question.pk).update(announced_at=timezone.now())
 
 
 def late_messages() -> list[ThreadMessage]:

@@ -147,7 +147,7 @@ async def test_what_comes_late_of_a_removed_thread_is_told_to_nobody():
     before = await told(owner.id)
 
     await publish([owner.id], Event(RunQueued(position=1), thread.pk, run.pk))
-    await outbox.announce(run.question)
+    await outbox.announce(run.question, [owner.id])
 
     assert await told(owner.id) == before
 

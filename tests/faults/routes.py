@@ -11,7 +11,7 @@ from chatrouting.chat import conversation
 from chatrouting.chat.context import Context
 from chatrouting.database import in_database
 from chatrouting.routing import router as project_router
-from chatrouting.threads.models import Thread, ThreadMessage
+from chatrouting.threads.models import Thread
 from routing_core.messages import Message
 from routing_core.router import Route, Router
 
@@ -52,7 +52,7 @@ async def die_before_telling(ctx: Context, message: DieBeforeTelling) -> Done:
     return Done()
 
 
-async def _die(question: ThreadMessage) -> NoReturn:
+async def _die(*_: object) -> NoReturn:
     os.kill(os.getpid(), signal.SIGKILL)
     raise AssertionError
 
