@@ -6,6 +6,8 @@ from chatrouting.stream.log import Append, EventLog, Fenced, RunMark, RunText, T
 from chatrouting.stream.valkey import valkey
 from tests.stream.streams import body, fill, log_of, new_id, seqs
 
+DAY = 86_400
+
 
 async def say(log: EventLog, user_id: str, mark: RunMark):
     (record,) = await log.append([Append(user_id, body(), mark=mark)])
@@ -142,6 +144,22 @@ async def test_the_end_drops_the_text(log):
     await say(log, user_id, RunMark("r", 2, 1, TextChange.DROP))
 
     assert (await log.run_text(user_id, "r")).text == ""
+
+
+async def kept_seconds(user_id: str) -> int:
+    return await valkey().call("TTL", f"{{u:{user_id}}}:run:r")
+
+
+async def test_the_fence_of_a_run_that_ended_is_kept_for_a_day_more(log):
+    user_id = new_id()
+    await say(log, user_id, RunMark("r", 1, 1, TextChange.SET, "old"))
+    assert await kept_seconds(user_id) > DAY
+
+    await say(log, user_id, RunMark("r", 2, 1, TextChange.DROP))
+
+    assert DAY - 60 < await kept_seconds(user_id) <= DAY
+    with pytest.raises(Fenced):
+        await say(log, user_id, RunMark("r", 1, 2))
 
 
 async def test_the_text_is_true_at_the_last_event_of_its_run(log):

@@ -11,6 +11,8 @@
 -- Returns {seq, epoch, 1 where it was appended before}, or {-1, '', 0} where the fence is stale,
 -- {-2, '', 0} where the text that this is added to was lost, {-3, '', 0} where the user has left the thread.
 -- The seq of an event that was appended before is 0 where it is no longer known.
+local ended = 86400 -- seconds for which a worker may still speak of a run whose text was dropped: its end
+
 local function begin()
   redis.call('DEL', KEYS[1], KEYS[2])
   redis.call('HSET', KEYS[1], 'epoch', ARGV[3], 'server', ARGV[16], 'seq', 0)
@@ -69,7 +71,7 @@ if ARGV[8] ~= '' then
   if ARGV[9] ~= '' then
     redis.call('HSET', KEYS[4], 'ordinal', ARGV[9])
   end
-  redis.call('EXPIRE', KEYS[4], ARGV[6])
+  redis.call('EXPIRE', KEYS[4], ARGV[10] == 'drop' and math.min(ended, ARGV[6]) or ARGV[6])
   if ARGV[10] == 'set' then
     redis.call('SET', KEYS[5], ARGV[11], 'EX', ARGV[6])
   elseif ARGV[10] == 'add' then
