@@ -4,7 +4,6 @@ import asyncio
 import contextvars
 import functools
 import logging
-import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -13,6 +12,7 @@ import msgspec
 
 from chatrouting.agents.contract import ToolResult, ToolStatus
 from chatrouting.agents.tools import Tool, ToolContext
+from chatrouting.agents.tracing import trace_of_now
 from chatrouting.conf import chat_settings
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ async def execute(found: Tool, parsed: Mapping[str, Any], context: ToolContext) 
         if limit.expired():
             text = f"The tool took longer than {seconds:g} s."
             return ToolResult(context.call_id, ToolStatus.TIMEOUT, code="tool_timeout", text=text)
-        trace_id = uuid.uuid4().hex
+        trace_id = trace_of_now()
         logger.exception("tool %s failed, trace %s", found.name, trace_id)
         text = f"The tool failed (trace {trace_id})."
         return ToolResult(context.call_id, ToolStatus.ERROR, code="tool_failed", text=text)

@@ -6,6 +6,7 @@ import random
 import uuid
 from collections.abc import Awaitable, Coroutine
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from channels.generic.websocket import AsyncWebsocketConsumer
@@ -26,6 +27,7 @@ from chatrouting.connections.registry import Seen
 from chatrouting.connections.sessions import Look, SignedIn, standings
 from chatrouting.connections.silence import Silence
 from chatrouting.connections.socket import Socket, State, TooSlow
+from chatrouting.connections.turns import in_turns
 from chatrouting.connections.welcome import asked_position, describe, welcome
 from chatrouting.database import in_database
 from chatrouting.stream.delivery import Delivery, PositionLost
@@ -67,7 +69,8 @@ class ChatConsumer(AsyncWebsocketConsumer):
         self.row = Connection(id=uuid.uuid4())
         self.inbox = Inbox(self._answer, conf.in_flight)
         self.errors = ErrorBudget(conf.protocol_errors_per_minute)
-        self.silence = Silence(2 * conf.heartbeat_seconds, self._silent)
+        silent = partial(self.end, CloseCode.NO_HEARTBEAT)
+        self.silence = Silence(2 * conf.heartbeat_seconds, silent)
         self.age: asyncio.TimerHandle | None = None
         self.duties: set[asyncio.Task[None]] = set()
         self.due: CloseCode | None = None
@@ -82,7 +85,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
         try:
             await receive()
             await self._open()
-            await self._read_all(receive)
+            await self._read_all(in_turns(receive))
         except RedisError as error:  # foreseen: the client comes back, the log needs no traceback
             logger.warning("connection %s: Valkey does not answer: %s", self.row.pk, error)
             await self._fail()
@@ -201,9 +204,6 @@ class ChatConsumer(AsyncWebsocketConsumer):
             self.due = code
         elif self.socket.say_bye(code):
             self._leave()
-
-    def _silent(self) -> None:
-        self.end(CloseCode.NO_HEARTBEAT)
 
     def _leave(self) -> None:
         """Nothing holds this socket any longer, however long the other side takes to hear of its end."""

@@ -1,4 +1,4 @@
-"""What a process of the system holds: memory, open sockets."""
+"""What a process of the system holds and uses: memory, open sockets, processors."""
 
 import os
 from pathlib import Path
@@ -11,6 +11,12 @@ def memory(pid: int) -> int:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     (pss,) = [line.split()[1] for line in lines if line.startswith("Pss:")]
     return int(pss) * KIB
+
+
+def processor_seconds(pid: int) -> float:
+    """What it has used of the processors so far."""
+    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def open_sockets(pid: int) -> int:

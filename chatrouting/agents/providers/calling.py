@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from pydantic_ai.tools import ToolDefinition
 
 from chatrouting.agents.contract import RunContext, ToolResult, ToolStatus
 from chatrouting.agents.journal import RunOver
+from chatrouting.agents.tracing import trace_of_now
 from chatrouting.conf import chat_settings
 from chatrouting.stream.log import Fenced
 
@@ -88,7 +88,7 @@ class Calling:
             except (RunOver, Fenced):
                 raise
             except Exception:  # an edge: what cannot be journaled has failed, and the run goes on
-                trace_id = uuid.uuid4().hex
+                trace_id = trace_of_now()
                 logger.exception("tool %s failed, trace %s", call.part.tool_name, trace_id)
                 text = f"The tool failed (trace {trace_id})."
                 return ToolResult(call.call_id, ToolStatus.ERROR, code="tool_failed", text=text)
