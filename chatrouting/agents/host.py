@@ -155,7 +155,8 @@ class RunHost:
         await supervisor.supervise()
 
     async def _may_go_on(self, run: Run, policy: CrashPolicy) -> bool:
-        if run.cancel_requested_at is not None or run.attempt > chat_settings().run_attempts:
+        counted = run.attempt - run.handed_over  # that a worker was stopped is no failure
+        if run.cancel_requested_at is not None or counted > chat_settings().run_attempts:
             return False
         if policy is CrashPolicy.RESTART:
             return not await in_database(tool_started, run)

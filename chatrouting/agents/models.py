@@ -51,6 +51,7 @@ class Run(models.Model):
     """One execution of an agent. This row is the truth about it.
 
     Every transition is a compare-and-set on `(status, fence)`. `attempt` counts claims by workers,
+    `handed_over` those of them that a stopped worker let go of,
     `fence` rises with each claim and once more at the end, `lease_until` says until when the claim of
     `worker` holds, `end_published_at` when the end was appended to the members' streams. `turn` orders
     the runs that wait in a thread. `waiting_since` is set from the moment the run waits for a person until
@@ -70,6 +71,7 @@ class Run(models.Model):
     error_text = models.CharField(max_length=500, blank=True)
     trace_id = models.CharField(max_length=64, blank=True)
     attempt = models.PositiveIntegerField(default=0)
+    handed_over = models.PositiveIntegerField(default=0, editable=False)
     fence = models.PositiveIntegerField(default=0)
     turn = models.BigIntegerField(default=0, editable=False)
     question = models.OneToOneField(

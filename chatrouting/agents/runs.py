@@ -178,7 +178,8 @@ def give_back_attempt(run: Run) -> None:
 def hand_over(run: Run) -> bool:
     """Let go of a run so that another worker may take it at once."""
     held = Run.objects.filter(pk=run.pk, status=RunStatus.RUNNING, fence=run.fence)
-    return bool(held.update(worker="", lease_until=timezone.now()))
+    let_go = F("handed_over") + 1
+    return bool(held.update(worker="", lease_until=timezone.now(), handed_over=let_go))
 
 
 def request_stop(run: Run) -> bool:

@@ -136,3 +136,26 @@ async def test_a_run_that_loses_every_worker_is_given_up(install):
         await host.attend(run.pk)
 
     assert ((await row_of(run)).outcome, agent.seen) == ("lost", [])
+
+
+async def test_a_run_that_workers_handed_over_is_not_given_up_for_that(install):
+    """Rows 49, 70: that a worker was stopped, as by each deploy, is no failed attempt."""
+    run = await left_behind(*WAITING, after="agent_delta")
+    attempts = chat_settings().run_attempts
+    begun = Run.objects.filter(pk=run.pk)
+    await in_database(begun.update, attempt=attempts, handed_over=1)
+    install(ScriptedAgent([Delta("again")]))
+
+    async with a_host() as host:
+        await host.attend(run.pk)
+
+    row = await row_of(run)
+    assert (row.outcome, row.attempt) == ("success", attempts + 1)
+
+
+async def test_an_attempt_that_was_handed_over_is_counted_as_such(install):
+    run = await left_behind(*WAITING, after="agent_delta")
+
+    assert await in_database(runs.hand_over, run)
+
+    assert (await row_of(run)).handed_over == 1
