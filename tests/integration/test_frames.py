@@ -125,7 +125,7 @@ DEEP = 10_000
 MONSTERS = [
     ("[" * DEEP + "]" * DEEP, None, "invalid_frame", {}),
     ("[" * 60_000, None, "invalid_frame", {}),
-    ('{"type":' * 7_000, None, "invalid_frame", {}),
+    ('{"type":' + '{"":' * 15_000, None, "invalid_frame", {}),
     ('{"type":"ping","id":"a","payload":{"ack":%s}}' % ("[" * DEEP + "]" * DEEP), None,
      "invalid_frame", {}),
     ('{"type":"ping","id":"a","payload":{"ack":%s}}' % ("9" * 400), "a", "invalid_payload",
