@@ -62,16 +62,21 @@ def decode_payload(payload: bytes, message_type: type[M]) -> M:
     Raises `InvalidPayload` that names the field (`payload.content`) and the rule it broke.
     """
     try:
-        message = msgspec.json.decode(payload, type=message_type)
+        message = _decoded(payload, message_type)
         if b"\\u" in payload:
             refuse_unstorable(msgspec.to_builtins(message), "payload")
-    except msgspec.ValidationError as error:
-        message = _last_of_doubled(payload, message_type, error)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise _unreadable(payload) from None
     except RecursionError:
         raise InvalidPayload("The payload is nested too deep.", field="payload") from None
     return message
+
+
+def _decoded(payload: bytes, message_type: type[M]) -> M:
+    try:
+        return msgspec.json.decode(payload, type=message_type)
+    except msgspec.ValidationError as error:
+        return _last_of_doubled(payload, message_type, error)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise _unreadable(payload) from None
 
 
 def checked(message: M) -> M:

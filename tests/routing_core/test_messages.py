@@ -158,3 +158,11 @@ def test_a_message_made_here_is_held_to_the_same_rules():
     with pytest.raises(InvalidPayload) as caught:
         checked(Note(content=" "))
     assert caught.value.field == "payload.content"
+
+
+def test_the_last_of_doubled_keys_is_held_to_the_rules_of_text():
+    """Row 21: NUL, also where an earlier value of the same name is the one that is wrong."""
+    assert refused(b'{"content":null,"content":"\\u0000"}') == (
+        "payload.content",
+        "Text may not hold the character NUL.",
+    )
