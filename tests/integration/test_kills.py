@@ -57,6 +57,8 @@ def site(own_database, tmp_path):
         "CHATROUTING_LEASE_SECONDS": "2",
         "CHATROUTING_SWEEP_SECONDS": "0.5",
         "CHATROUTING_QUEUE_PER_USER": "1000",
+        "CHATROUTING_MESSAGES_PER_MINUTE": "1000000",  # how runs stand is asked again and again
+        "CHATROUTING_MESSAGES_BURST": "1000000",
     }
     with EmbeddedValkey(tmp_path) as valkey, System(tmp_path) as started:
         made = Site(valkey, started, own)
