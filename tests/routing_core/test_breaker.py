@@ -55,6 +55,17 @@ def test_a_success_between_them_begins_anew():
     assert after(*FIVE[:4], ("d", SUCCESS), *FIVE[:4]).everybody.phase is Phase.CLOSED
 
 
+def test_who_is_shut_out_alone_is_probed_alone():
+    """Row 110: one call of theirs is let in once the time is over; the next waits for it."""
+    shut = after(*[("a", FAILURE)] * 5)
+
+    probed, wait = enter(shut, Call("a", "probe"), POLICY, now=10)
+
+    assert (wait, probed.users["a"].phase) == (0, Phase.HALF_OPEN)
+    assert wait_of(probed, "a", now=10) > 0
+    assert wait_of(probed, "b", now=10) == 0
+
+
 def test_the_failures_of_one_person_shut_it_for_that_person_alone():
     """Row 111: who is told how long to wait; others are let in."""
     breaker = after(*[("a", FAILURE)] * 5)
