@@ -109,19 +109,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.config.workeroutput["figures"] = session.config.stash.get(FIGURES, [])
 
 
-class ManyWorkers:
-    """Hooks that are there where tests run in several processes."""
-
-    def pytest_testnodedown(self, node: Any, error: object) -> None:
-        """A worker has ended."""
-        figures = node.config.stash.setdefault(FIGURES, [])
-        figures += getattr(node, "workeroutput", {}).get("figures", [])
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """A worker of several has ended: what it measured is shown with the rest."""
+    figures = node.config.stash.setdefault(FIGURES, [])
+    figures += getattr(node, "workeroutput", {}).get("figures", [])
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if config.pluginmanager.hasplugin("dsession"):
-        config.pluginmanager.register(ManyWorkers())
-    # In our order: tests below the processes must not find a worker that took up what they leave lying.
+    """In our order: tests below the processes must not find a worker that took up what they leave lying."""
     config.option.loadscopereorder = False
 
 
