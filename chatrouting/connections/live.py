@@ -8,6 +8,8 @@ from collections import Counter
 from typing import Protocol
 from uuid import UUID
 
+from django.db import IntegrityError
+
 from chatrouting import counters
 from chatrouting.chat.presence import tell_gone
 from chatrouting.conf import chat_settings
@@ -98,13 +100,21 @@ class LiveConnections:
         counters.connections_opened.inc()
         counters.connections_active.inc()
         connection.row.process_id = await self._process_id()
-        opened = await in_database(registry.open_connection, _row(connection))
+        opened = await self._written(connection)
         if connection.row.pk not in self._open:  # it was let go before its row was written
             await in_database(registry.close_connection, connection.row)
         if opened.over:
             dismissal = Dismissal(CloseCode.REPLACED, connection_ids=opened.over)
             await ring_dismissal(str(connection.row.user_id), dismissal)
         return opened.first
+
+    async def _written(self, connection: LiveConnection) -> registry.Opened:
+        """Write its row, where need be with those of this process: others may have taken it for dead."""
+        try:
+            return await in_database(registry.open_connection, _row(connection))
+        except IntegrityError:
+            await self._register_again(connection.row.process_id)
+            return await in_database(registry.open_connection, _row(connection))
 
     async def remove(self, connection: LiveConnection) -> None:
         """Let a socket go. Does nothing where it was never taken in, or is gone already."""

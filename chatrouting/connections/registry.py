@@ -37,15 +37,15 @@ def begin_process() -> UUID:
 def restore_process(process_id: UUID, connections: Sequence[Connection]) -> None:
     """Write this process and its sockets again, after others took it for dead."""
     with transaction.atomic():
-        _this_process(process_id)
+        _this_process(process_id)  # also where somebody has just written it again
         Connection.objects.bulk_create(connections, BATCH, ignore_conflicts=True)
 
 
 def _this_process(process_id: UUID) -> Process:
     now = timezone.now()
-    return Process.objects.create(
-        id=process_id, host=platform.node(), pid=os.getpid(), started_at=now, seen_at=now
-    )
+    known = {"host": platform.node(), "pid": os.getpid(), "started_at": now, "seen_at": now}
+    process, _ = Process.objects.update_or_create(id=process_id, defaults=known)
+    return process
 
 
 def end_process(process_id: UUID) -> None:
@@ -88,9 +88,12 @@ class Opened:
 
 
 def open_connection(opened: Connection) -> Opened:
-    """Write the row of a socket that was just opened."""
+    """Write the row of a socket that was just opened, where it is not written yet.
+
+    Raises `IntegrityError` where others took its process for dead.
+    """
     with transaction.atomic():
-        opened.save(force_insert=True)
+        Connection.objects.bulk_create([opened], ignore_conflicts=True)
         first = presence.came(opened.user_id)
     mine = Connection.objects.filter(user_id=opened.user_id, process__seen_at__gte=alive_since())
     newest = mine.order_by("-opened_at", "-id").values_list("id", flat=True)

@@ -183,6 +183,16 @@ async def test_a_process_that_was_swept_registers_its_sockets_as_they_stand(live
     assert "registers again" in caplog.text
 
 
+async def test_a_socket_that_opens_after_its_process_was_swept_brings_it_back(live):
+    """Row 59: and the sockets that are open with it."""
+    before = await a_socket(live)
+    await in_database(registry.end_process, before.row.process_id)
+
+    after = await a_socket(live)
+
+    assert (await stored(before)).process_id == (await stored(after)).process_id
+
+
 async def at_address(live, address):
     row = await in_database(a_row)
     row.address = address
