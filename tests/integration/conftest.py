@@ -1,6 +1,10 @@
 """Web processes with settings of their own, beside the one that most tests share."""
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.sessions.models import Session
+from django.core.management import call_command
+from django.db import connections
 
 from chatrouting.testing.system import Running, System, Web
 
@@ -23,3 +27,17 @@ def brisk(system: System) -> Web:
         CHATROUTING_HEARTBEAT_SECONDS="0.5",
         CHATROUTING_HANDLER_SECONDS="0.3",
     )
+
+
+@pytest.fixture
+def own_database(alice, tmp_path):
+    """A database in which only alice is: workers elsewhere sweep the other one."""
+    path, alias = tmp_path / "db.sqlite3", tmp_path.name
+    given = {"ENGINE": "django.db.backends.sqlite3", "NAME": path}
+    connections.databases[alias] = connections.configure_settings({"default": given})["default"]
+    call_command("migrate", database=alias, verbosity=0)
+    get_user_model().objects.get(pk=alice.user_id).save(using=alias)
+    Session.objects.get(session_key=alice.session_key).save(using=alias)
+    connections[alias].close()
+    yield f"sqlite:///{path}"
+    del connections[alias], connections.databases[alias]

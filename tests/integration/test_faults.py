@@ -8,10 +8,6 @@ from pathlib import Path
 
 import pytest
 import redis
-from django.contrib.auth import get_user_model
-from django.contrib.sessions.models import Session
-from django.core.management import call_command
-from django.db import connections
 
 from chatrouting.connections.models import Connection
 from chatrouting.database import in_database
@@ -153,20 +149,6 @@ async def test_a_cut_subscriber_loses_nothing(island, alice):
         a.check_order()
     valkey.close()
     assert killed > 0
-
-
-@pytest.fixture
-def own_database(alice, tmp_path):
-    """A database in which only alice is: workers elsewhere sweep the other one."""
-    path, alias = tmp_path / "db.sqlite3", tmp_path.name
-    given = {"ENGINE": "django.db.backends.sqlite3", "NAME": path}
-    connections.databases[alias] = connections.configure_settings({"default": given})["default"]
-    call_command("migrate", database=alias, verbosity=0)
-    get_user_model().objects.get(pk=alice.user_id).save(using=alias)
-    Session.objects.get(session_key=alice.session_key).save(using=alias)
-    connections[alias].close()
-    yield f"sqlite:///{path}"
-    del connections[alias], connections.databases[alias]
 
 
 @pytest.fixture
