@@ -56,6 +56,18 @@ def alone_after(run: Run) -> list[UserId]:
     return _lock({run.user_id, *others.values_list("user_id", flat=True)[:1]})
 
 
+def alone_without(user_id: UserId, ending: QuerySet[Run]) -> list[UserId]:
+    """Lock the users whose runs may begin when all of these have ended, with which all of this user's end.
+
+    As `alone_after`, in a transaction that holds the rows of all their threads.
+    """
+    users = {user_id, *ending.values_list("user_id", flat=True)}
+    for thread_id in ending.values_list("thread_id", flat=True).distinct():
+        others = _queue(thread_id).exclude(user_id=user_id)
+        users |= set(others.values_list("user_id", flat=True)[:1])
+    return _lock(users)
+
+
 def admit(locked: Iterable[UserId]) -> list[Run]:
     """Let begin what waits although it need not, of users who are locked."""
     admitted: list[Run] = []
@@ -100,7 +112,7 @@ def come_first(run: Run) -> None:
 
 def positions(thread_id: UUID) -> tuple[tuple[int, Run], ...]:
     """Every run that waits in a thread, with its position."""
-    return _placed(_queue(thread_id))
+    return placed(_queue(thread_id))
 
 
 def moved_after(run: Run, admitted: Iterable[Run]) -> tuple[tuple[int, Run], ...]:
@@ -112,7 +124,7 @@ def moved_after(run: Run, admitted: Iterable[Run]) -> tuple[tuple[int, Run], ...
         behind += _queue(thread_id)
     for user_id in lines:
         behind += _line(user_id)
-    return _placed(behind)
+    return placed(behind)
 
 
 def moved_since(told: Sequence[tuple[int, Run]]) -> tuple[tuple[int, Run], ...]:
@@ -121,7 +133,8 @@ def moved_since(told: Sequence[tuple[int, Run]]) -> tuple[tuple[int, Run], ...]:
     return tuple((places[run.pk], run) for place, run in told if places.get(run.pk, place) != place)
 
 
-def _placed(runs: Iterable[Run]) -> tuple[tuple[int, Run], ...]:
+def placed(runs: Iterable[Run]) -> tuple[tuple[int, Run], ...]:
+    """Those of them that wait, each with its position."""
     waiting = {each.pk: each for each in runs}
     places = _places(waiting.values())
     return tuple((place, waiting[run_id]) for run_id, place in places)

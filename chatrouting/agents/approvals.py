@@ -122,9 +122,6 @@ def begin_waiting(run: Run, shown: Shown) -> list[Run] | None:
     """
     Thread.objects.select_for_update().filter(pk=run.thread_id).first()
     users = alone_after(run)
-    SavedState.objects.update_or_create(
-        run=run, defaults={"shown_text": shown.text, "shown_thoughts": shown.thoughts}
-    )
     held = Run.objects.filter(
         pk=run.pk, status=RunStatus.RUNNING, fence=run.fence, cancel_requested_at=None
     )
@@ -138,7 +135,12 @@ def begin_waiting(run: Run, shown: Shown) -> list[Run] | None:
         input_tokens=usage.input_tokens if usage else None,
         output_tokens=usage.output_tokens if usage else None,
     )
-    return admit(users) if waits else None
+    if not waits:
+        return None
+    SavedState.objects.update_or_create(
+        run=run, defaults={"shown_text": shown.text, "shown_thoughts": shown.thoughts}
+    )
+    return admit(users)
 
 
 def wake(run_id: UUID) -> Run | None:

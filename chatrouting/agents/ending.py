@@ -5,6 +5,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 import msgspec
@@ -22,7 +23,7 @@ from chatrouting.agents.messages import (
 )
 from chatrouting.agents.models import DeadLetter, Run, RunStatus, ToolCall
 from chatrouting.agents.queue import enqueue
-from chatrouting.agents.recovery import close_calls
+from chatrouting.agents.recovery import ToolMessage, tell_calls, told_calls
 from chatrouting.agents.removal import conclude
 from chatrouting.database import in_database
 from chatrouting.stream.log import Fenced, RunMark, TextChange
@@ -100,12 +101,34 @@ def fits_a_frame(text: str) -> bool:
     return len(text) * 6 <= CONTENT_BYTES or len(msgspec.json.encode(text)) <= CONTENT_BYTES
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What the members of its thread are told of the end of a run."""
+
+    run: Run
+    members: list[str]
+    calls: list[ToolMessage]
+    content: str
+
+
+def news_of(run: Run) -> News:
+    """Read it: what becomes of the rows afterwards does not matter to `tell_end`."""
+    calls = told_calls(run, ToolCall.Status.INTERRUPTED)
+    content = run.answer.content if run.answer is not None else ""
+    return News(run, member_ids(run.thread_id), calls, content)
+
+
+async def tell_end(news: News) -> None:
+    """Append the end to the members' streams. Repeating it does nothing."""
+    run = news.run
+    await tell_calls(run, news.members, news.calls)
+    before: list[Message] = [_error(run)] if run.error_code else []
+    await _tell_end(run, news.members, [*before, _completed(run, news.content)])
+
+
 async def publish_end(run: Run) -> None:
     """Append the run's end to the streams of its thread's members. Repeating it does nothing."""
-    await close_calls(run, ToolCall.Status.INTERRUPTED)
-    content, members = await in_database(_news, run)
-    before: list[Message] = [_error(run)] if run.error_code else []
-    await _tell_end(run, members, [*before, _completed(run, content)])
+    await tell_end(await in_database(news_of, run))
     await in_database(runs.mark_published, run.pk)
 
 
@@ -173,12 +196,6 @@ async def _tell_place(run: Run, position: int, members: Sequence[str]) -> None:
         await publish(
             members, Event(RunQueued(position=position), run.thread_id, run.pk, mark=mark)
         )
-
-
-def _news(run: Run) -> tuple[str, list[str]]:
-    """What the run has answered, and who is told."""
-    content = run.answer.content if run.answer is not None else ""
-    return content, member_ids(run.thread_id)
 
 
 def _error(run: Run) -> AgentErrorOccurred:

@@ -1,6 +1,7 @@
 """What a worker that died left of a run: its text, and calls of tools without an end."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from redis.exceptions import RedisError
@@ -45,15 +46,21 @@ async def close_calls(run: Run, *statuses: str) -> None:
     A worker journals before it tells: what the members have heard is known to the stream alone. So all is
     told again, under the same keys.
     """
-    told = await in_database(_told, run, statuses)
+    told = await in_database(told_calls, run, *statuses)
     members = await in_database(member_ids, run.thread_id) if told else []
+    await tell_calls(run, members, told)
+
+
+async def tell_calls(run: Run, members: Sequence[str], told: Sequence[ToolMessage]) -> None:
+    """Tell these members what is said of the calls."""
     mark = RunMark(str(run.pk), run.fence)
     for message in told:
         key = journal.event_key(run, message)
         await publish(members, Event(message, run.thread_id, run.pk, key, mark))
 
 
-def _told(run: Run, statuses: tuple[str, ...]) -> list[ToolMessage]:
+def told_calls(run: Run, *statuses: str) -> list[ToolMessage]:
+    """What is said of the beginning and the end of each call, or of those in one of these states."""
     found = run.tool_calls.select_related("approval").order_by("id")
     calls = found.filter(status__in=statuses) if statuses else found
     return [message for call in calls for message in _told_of(call)]

@@ -159,14 +159,18 @@ def _deadline(run: Run, now: datetime) -> datetime:
     return run.deadline + (now - run.waiting_since if run.waiting_since else timedelta())
 
 
+@transaction.atomic
 def renew_leases(worker: str) -> dict[UUID, bool]:
-    """Hold on to this worker's runs. Returns those it still holds, and whether each is to be stopped."""
-    held = Run.objects.filter(worker=worker, status=RunStatus.RUNNING)
-    seconds = chat_settings().lease_seconds
-    held.update(lease_until=timezone.now() + timedelta(seconds=seconds))
-    return {
-        run_id: asked is not None for run_id, asked in held.values_list("id", "cancel_requested_at")
-    }
+    """Hold on to this worker's runs. Returns those it still holds, and whether each is to be stopped.
+
+    Their rows are locked by id, as by whoever else locks several.
+    """
+    held = Run.objects.filter(worker=worker, status=RunStatus.RUNNING).order_by("pk")
+    rows = held.select_for_update(no_key=True).values_list("pk", "cancel_requested_at")
+    stops = {run_id: asked is not None for run_id, asked in rows}
+    until = timezone.now() + timedelta(seconds=chat_settings().lease_seconds)
+    Run.objects.filter(pk__in=stops).update(lease_until=until)
+    return stops
 
 
 def give_back_attempt(run: Run) -> None:
@@ -203,16 +207,17 @@ def unfinished(thread_id: UUID) -> list[Run]:
 
 
 @transaction.atomic
-def end(run: Run, ending: Ending) -> Ended | None:
+def end(run: Run, ending: Ending, locked: Sequence[str | int] | None = None) -> Ended | None:
     """End the run as it stands in `run`, keep its answer, admit what it kept waiting.
 
     None where the run has moved on since, or had ended already: another worker or an earlier end was first.
+    `locked`: whose runs may begin, where the caller holds them and the thread.
     """
     if run.status == RunStatus.COMPLETED:
         return None
     now = timezone.now()
     thread = Thread.objects.select_for_update().filter(pk=run.thread_id).first()
-    users = alone_after(run)
+    users = alone_after(run) if locked is None else locked
     moved = Run.objects.filter(pk=run.pk, status=run.status, fence=run.fence).update(
         status=RunStatus.COMPLETED,
         fence=F("fence") + 1,

@@ -51,11 +51,12 @@ async def end_unheld(run: Run) -> bool:
 
     False where that is not so, or not any more.
     """
-    left = await in_database(_unheld_end, run)
+    left = await in_database(unheld_end, run)
     return left is not None and await ending.finish(run, left)
 
 
-def _unheld_end(run: Run) -> runs.Ending | None:
+def unheld_end(run: Run) -> runs.Ending | None:
+    """How a run ends that is stopped while no worker holds it; None where one does."""
     if run.status == RunStatus.WAITING:
         used = tuple(run.tools_used)
         return runs.Ending(Outcome.CANCELLED, text_told(run), None, used, used_by(run))
@@ -73,7 +74,7 @@ def stop_now(run: Run) -> RunStatus:
 
     One that no worker holds ends at once, and a worker tells of it.
     """
-    left = _unheld_end(run)
+    left = unheld_end(run)
     if (left is not None and runs.end(run, left) is not None) or runs.request_stop(run):
         ring_stop_now(str(run.pk))
     return RunStatus(Run.objects.values_list("status", flat=True).get(pk=run.pk))

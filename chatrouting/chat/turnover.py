@@ -35,13 +35,13 @@ async def tell_turnover(thread_id: UUID) -> None:
 
 async def _tell(change: MembershipChange) -> None:
     members = msgspec.convert(change.members, list[Member])
-    key, user_id = f"membership:{change.pk}", str(change.user_id)
+    key, user_id = f"membership:{change.pk}", str(change.user_id or "")
     changed = Event(MembersChanged(members=members), change.thread_id, key=key)
     if change.kind == MembershipChange.Kind.LEFT:
         own = Event(ThreadRemoved(), change.thread_id, key=key, membership=Membership.LEAVE)
     else:
         own = replace(changed, membership=Membership.JOIN)
-    await publish([user_id], own)
+    await publish([user_id] if user_id else [], own)
     await publish([each.user_id for each in members if each.user_id != user_id], changed)
 
 

@@ -1,16 +1,17 @@
 """Who is in a thread, who may change that, and what of it is not told yet. Callers hold the transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
 import msgspec
 from django.contrib.auth import get_user_model
+from django.db.models import Q
 from django.utils import timezone
 
 from chatrouting.conf import chat_settings
 from chatrouting.threads.messages import Member
-from chatrouting.threads.models import MembershipChange, Thread, ThreadMember
+from chatrouting.threads.models import MembershipChange, Thread, ThreadMember, ThreadMessage
 from chatrouting.threads.permissions import demand
 from chatrouting.threads.rules import owned_thread, thread_of
 from routing_core.errors import InvalidPayload, NotFound, PermissionDenied
@@ -51,7 +52,7 @@ def add(owner_id: str, thread_id: UUID, username: str) -> bool:
     if members.count() >= most:
         raise InvalidPayload(f"A thread has {most} members at most.", field="payload.thread_id")
     members.create(thread_id=thread_id, user_id=person.pk)
-    _note(thread_id, person.pk, Kind.JOINED)
+    _note(thread_id, person.pk, Kind.JOINED, members_of(thread_id))
     return True
 
 
@@ -72,7 +73,31 @@ def remove(user_id: str, thread_id: UUID, username: str) -> None:
         text = "The owner cannot leave a thread, but may delete it."
         raise InvalidPayload(text, field="payload.username")
     member.delete()
-    _note(thread_id, member.user_id, Kind.LEFT)
+    _note(thread_id, member.user_id, Kind.LEFT, members_of(thread_id))
+
+
+def hold(user_id: str, also: Iterable[UUID] = ()) -> list[Thread]:
+    """Be alone with every thread this user is in, and with those of `also`: one after another, by id."""
+    theirs = Q(members__user_id=user_id) | Q(owner_id=user_id) | Q(pk__in=list(also))
+    found = Thread.objects.filter(pk__in=Thread.objects.filter(theirs).values("pk"))
+    return list(found.order_by("pk").select_for_update())
+
+
+def depart(user_id: str, held: Iterable[Thread]) -> None:
+    """Let a person whose account goes leave these threads, which the caller holds.
+
+    Everybody loses those that are the person's own. What the person said in others stays, under their name.
+    """
+    MembershipChange.objects.filter(user_id=user_id).update(user=None)
+    ThreadMessage.objects.filter(author_id=user_id).update(author=None)
+    for thread in held:
+        members = ThreadMember.objects.filter(thread_id=thread.pk)
+        if str(thread.owner_id) == user_id:
+            for other in members.exclude(user_id=user_id).values_list("user_id", flat=True):
+                _note(thread.pk, other, Kind.LEFT, [])
+            Thread.objects.filter(pk=thread.pk).delete()
+        elif members.filter(user_id=user_id).delete()[0]:
+            _note(thread.pk, None, Kind.LEFT, members_of(thread.pk))
 
 
 def untold(thread_id: UUID) -> list[MembershipChange]:
@@ -99,8 +124,9 @@ def _lock(thread_id: UUID) -> None:
     Thread.objects.select_for_update().filter(pk=thread_id).first()
 
 
-def _note(thread_id: UUID, user_id: int, kind: MembershipChange.Kind) -> None:
-    members = msgspec.to_builtins(members_of(thread_id))
+def _note(
+    thread_id: UUID, user_id: int | None, kind: MembershipChange.Kind, members: Sequence[Member]
+) -> None:
     MembershipChange.objects.create(
-        thread_id=thread_id, user_id=user_id, kind=kind, members=members
+        thread_id=thread_id, user_id=user_id, kind=kind, members=msgspec.to_builtins(members)
     )

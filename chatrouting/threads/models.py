@@ -73,7 +73,7 @@ class MembershipChange(models.Model):
     """Somebody joined or left a thread, and not all who are to be told have been; then the row goes.
 
     `members` is who was in the thread from then on. The thread may be gone before they are told, so
-    `thread_id` is no foreign key.
+    `thread_id` is no foreign key; so may the person, who then has no `user`.
     """
 
     class Kind(models.TextChoices):
@@ -81,7 +81,9 @@ class MembershipChange(models.Model):
         LEFT = "left"
 
     thread_id = models.UUIDField(db_index=True)
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
     kind = models.CharField(max_length=10, choices=Kind.choices)
     members = models.JSONField()
     created_at = models.DateTimeField(auto_now_add=True)

@@ -3,6 +3,9 @@
 import random
 import uuid
 
+from django.contrib.auth import get_user_model
+from django.db.models import Q
+
 from chatrouting.agents import approvals, journal, removal, runs
 from chatrouting.agents.models import Outcome, Run, RunStatus
 from chatrouting.chat import conversation, members, threads
@@ -16,6 +19,7 @@ from tests.chat.asking import a_context
 from tests.threads.test_membership import may_share
 
 DONE = runs.Ending(Outcome.FAILED, "answer")
+WORKERS = [uuid.uuid4().hex for _ in range(2)]
 NOTHING_SHOWN = approvals.Shown("", 0, (), None)
 
 
@@ -44,7 +48,8 @@ class Crowd:
 
     @property
     def runs(self):
-        return Run.objects.filter(user_id__in=[person.id for person in self.people])
+        ids = [person.id for person in self.people]
+        return Run.objects.filter(Q(user_id__in=ids) | Q(thread__owner_id__in=ids))
 
     @property
     def threads(self):
@@ -76,7 +81,7 @@ class Crowd:
 
     def work(self, chance):
         running = self._one(chance, self.unfinished.filter(status=RunStatus.RUNNING))
-        claimed = runs.claim(running.pk, uuid.uuid4().hex)
+        claimed = runs.claim(running.pk, chance.choice(WORKERS))
         if claimed is None:
             return
         journal.begin(claimed.run, uuid.uuid4().hex, "note", {})
@@ -112,9 +117,26 @@ class Crowd:
         if removal._to_be_told(thread.pk) is not None:
             removal._forget(thread.pk)
 
+    def come_and_depart(self, chance):
+        """Somebody speaks in a thread of their own and in one of others, and their account is deleted."""
+        visitor, thread = a_person(), self._one(chance, self.threads)
+        added = AddMember(thread_id=thread.pk, username=visitor.name)
+        members._add(a_context(self._owner(thread)), added)
+        own = a_thread(visitor)
+        ThreadMember.objects.create(thread=own, user_id=chance.choice(self.people).id)
+        for each in (own, thread, thread):
+            message = UserMessage(content="hello", thread_id=each.pk)
+            conversation._accept(a_context(visitor), message, "demo")
+        get_user_model().objects.get(pk=visitor.id).delete()
+
+    def renew(self, chance):
+        held = self._one(chance, self.unfinished.exclude(worker=""))
+        runs.renew_leases(held.worker)
+
     def _owner(self, thread):
         return next(person for person in self.people if person.id == str(thread.owner_id))
 
 
 ACTS = {Crowd.say: 8, Crowd.begin_thread: 2, Crowd.work: 5, Crowd.end: 8, Crowd.stop: 1,
-        Crowd.come_and_go: 3, Crowd.rename: 1, Crowd.delete: 1, Crowd.conclude: 2}  # fmt: skip
+        Crowd.come_and_go: 3, Crowd.rename: 1, Crowd.delete: 1, Crowd.conclude: 2,
+        Crowd.come_and_depart: 2, Crowd.renew: 2}  # fmt: skip

@@ -62,4 +62,5 @@ async def at_work(run, *steps):
 def joined_unheard(thread, person):
     """As by a process that was killed before it told of it."""
     ThreadMember.objects.create(thread=thread, user_id=person.id)
-    membership._note(thread.pk, int(person.id), membership.Kind.JOINED)
+    members = membership.members_of(thread.pk)
+    membership._note(thread.pk, int(person.id), membership.Kind.JOINED, members)

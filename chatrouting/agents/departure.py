@@ -1,0 +1,63 @@
+"""An account that is deleted takes its runs along: they end, and their rows go."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from django.db.models import Q
+
+from chatrouting.agents import runs
+from chatrouting.agents.admission import alone_without, placed
+from chatrouting.agents.ending import News, news_of
+from chatrouting.agents.models import Outcome, Run, RunStatus
+from chatrouting.agents.recovery import tools_used
+from chatrouting.agents.stopping import unheld_end
+from chatrouting.threads.models import Thread
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """What is to be told of them after the commit, and the runs that moved up, each with its position."""
+
+    news: tuple[News, ...]
+    moved: tuple[tuple[int, Run], ...]
+
+
+def threads_of_runs(user_id: str) -> list[UUID]:
+    """Where this user's runs have not ended: a thread that they have left, perhaps."""
+    unfinished = Run.objects.filter(user_id=user_id).exclude(status=RunStatus.COMPLETED)
+    return list(unfinished.values_list("thread_id", flat=True))
+
+
+def end_runs(user_id: str, held: Iterable[Thread]) -> Ends:
+    """End this user's runs and all in the threads of their own, and admit what those kept waiting.
+
+    The caller holds all these threads; its own are deleted. Runs that wait end first, so that none of them
+    is admitted. What is done here and not left to the deletion of the account finds also what was said since
+    that began.
+    """
+    ending = Q(user_id=user_id) | Q(thread__owner_id=user_id)
+    theirs = Run.objects.filter(ending, thread__in=list(held))
+    unfinished = theirs.exclude(status=RunStatus.COMPLETED)
+    locked = alone_without(user_id, unfinished)
+    rows = unfinished.order_by("pk").select_for_update(no_key=True, of=("self",))
+    waiting_first = sorted(
+        rows.select_related("question"),
+        key=lambda run: (run.status != RunStatus.QUEUED, -run.turn),
+    )
+    ended = [runs.end(run, _ending(run), locked) for run in waiting_first]
+    moved = placed(run for each in ended if each for _, run in each.moved)
+    untold = theirs.filter(status=RunStatus.COMPLETED, end_published_at=None)
+    news = tuple(_news(run, user_id) for run in untold.select_related("answer"))
+    theirs.delete()
+    return Ends(news, moved)
+
+
+def _ending(run: Run) -> runs.Ending:
+    return unheld_end(run) or runs.Ending(Outcome.CANCELLED, tools_used=tools_used(run))
+
+
+def _news(run: Run, user_id: str) -> News:
+    """For the others: nobody reads the stream of an account that is gone."""
+    news = news_of(run)
+    return replace(news, members=[each for each in news.members if each != user_id])

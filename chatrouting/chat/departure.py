@@ -1,0 +1,58 @@
+"""An account that is deleted, by whatever code: its runs end, its threads go, and their members are told.
+
+All of it is of the transaction that deletes the account, and takes the locks of `agents.admission` in their
+order. The rows go with the account's, so what they are told of is read before, and told after the commit;
+that somebody lost a thread or a fellow member is a `MembershipChange`, which the sweep tells at the latest.
+"""
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.db.models.signals import pre_delete
+from redis.exceptions import RedisError
+
+from chatrouting.agents.departure import Ends, end_runs, threads_of_runs
+from chatrouting.agents.ending import tell_end, tell_positions
+from chatrouting.chat.turnover import tell_turnover
+from chatrouting.threads import membership, rules
+from chatrouting.threads.models import Thread
+
+logger = logging.getLogger(__name__)
+
+
+def watch() -> None:
+    """Begin to listen for accounts that are deleted."""
+    pre_delete.connect(_departs, get_user_model(), dispatch_uid="chatrouting.departure")
+
+
+def _departs(sender: Any, instance: Any, **kwargs: Any) -> None:
+    user_id = str(instance.pk)
+    held = membership.hold(user_id, threads_of_runs(user_id))
+    for thread in held:
+        if str(thread.owner_id) == user_id and thread.deleted_at is None:
+            rules.delete(thread)
+    ends = end_runs(user_id, held)
+    membership.depart(user_id, held)
+    if held:
+        transaction.on_commit(partial(_tell, held, ends), robust=True)
+
+
+def _tell(threads: Sequence[Thread], ends: Ends) -> None:
+    try:
+        async_to_sync(_tell_all)(threads, ends)
+    except RedisError:
+        logger.warning("who left which threads is told later, the ends of runs not", exc_info=True)
+
+
+async def _tell_all(threads: Sequence[Thread], ends: Ends) -> None:
+    """The ends of its runs come before the thread is out of its members' sight."""
+    for news in ends.news:
+        await tell_end(news)
+    await tell_positions(ends.moved)
+    for thread in threads:
+        await tell_turnover(thread.pk)
