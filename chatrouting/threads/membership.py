@@ -89,7 +89,7 @@ def depart(user_id: str, held: Iterable[Thread]) -> None:
     Everybody loses those that are the person's own. What the person said in others stays, under their name.
     """
     MembershipChange.objects.filter(user_id=user_id).update(user=None)
-    ThreadMessage.objects.filter(author_id=user_id).update(author=None)
+    ThreadMessage.objects.filter(Q(("author_id", user_id))).update(author=None)
     for thread in held:
         members = ThreadMember.objects.filter(thread_id=thread.pk)
         if str(thread.owner_id) == user_id:
