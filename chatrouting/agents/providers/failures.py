@@ -1,12 +1,13 @@
 """What a failed request to a model means for its run: a code, words for its user, whether to try again.
 
-The words of a provider never reach a user: they stand in the log, without the key.
+The words of a provider never reach a user, nor the log at INFO: they may quote what was asked.
 """
 
 import logging
 import random
 import re
 import traceback
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +20,10 @@ from chatrouting.conf import chat_settings, model_endpoint
 logger = logging.getLogger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.5
+WORDS = 500  # characters of them in the log
+MOST_CAUSES = 4
+WORD = re.compile(r"[\w.:/-]{1,100}")
+REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "x-amzn-requestid")
 KEY = re.compile(r"\b(?:(?:sk|pk|key)[-_]|bearer )[\w.-]{8,}", re.IGNORECASE)
 
 
@@ -97,10 +102,38 @@ def failed(meaning: Meaning) -> AgentError:
 
 
 def log_failure(run: object, error: Exception, what: str) -> None:
-    """Keep what the provider said, and where, for the operator."""
-    known = isinstance(error, raised.AgentRunError)
-    told = str(error) if known else "".join(traceback.format_exception(error))
-    logger.warning("run %s: %s: %s: %s", run, what, type(error).__name__, without_keys(told))
+    """Keep what failed, and where, for the operator. The words of it, which may quote a prompt, only at DEBUG."""
+    logger.warning("run %s: %s: %s", run, what, without_keys(" ".join(_facts(error))))
+    logger.debug("run %s: it was told: %s", run, without_keys(str(error))[:WORDS])
+
+
+def _facts(error: Exception) -> Iterator[str]:
+    """What of an error is not in anybody's words: its kind and causes, and what the provider names by a word."""
+    yield " from ".join(type(each).__name__ for each in _causes(error))
+    for name, value in _named(error).items():
+        if value is not None and WORD.fullmatch(str(value)):
+            yield f"{name}={value}"
+    if not isinstance(error, raised.AgentRunError):  # nobody foresaw it
+        yield "\n" + "".join(traceback.format_tb(error.__traceback__))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = error
+    for _ in range(MOST_CAUSES):
+        if cause is not None:
+            yield cause
+            cause = cause.__cause__
+
+
+def _named(error: Exception) -> Mapping[str, object]:
+    if not isinstance(error, raised.ModelAPIError):
+        return {}
+    named = {"code": error.provider_error_code, "type": error.provider_error_type}
+    if not isinstance(error, raised.ModelHTTPError):
+        return named
+    headers = error.headers or {}
+    request = next((headers[name] for name in REQUEST_IDS if name in headers), None)
+    return {"status": error.status_code, **named, "request": request}
 
 
 def without_keys(text: str) -> str:

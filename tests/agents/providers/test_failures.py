@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import logging
 
 import pytest
 from django.test import override_settings
 
+from chatrouting.agents.providers import failures
 from chatrouting.agents.providers.assistant import Assistant
 from chatrouting.agents.supervisor import Stop, Supervisor
 from chatrouting.database import in_database
@@ -167,18 +169,56 @@ async def test_stopping_the_run_closes_the_connection_to_the_model(assistant, se
     assert ended(await events_of(run)) == ("cancelled", "so far")
 
 
-async def test_the_words_of_the_provider_stand_in_the_log_without_the_key(
-    assistant, server, caplog
-):
-    """Rows 99, 105: the user has a trace id, the operator the rest, nobody the key."""
-    server.will(refuses(401, "invalid_api_key", f"wrong key {KEY}, see sk-abcdefgh12345"))
+async def test_what_failed_stands_in_the_log_under_the_trace_id(assistant, server, caplog):
+    """Rows 99, 105: the user has a trace id, the operator what to ask the provider about."""
+    server.will(refuses(401, "invalid_api_key", "no such key", x_request_id="req_4711"))
 
     events = await answered(assistant)
 
-    error = error_of(events)
+    assert error_of(events)["trace_id"] in caplog.text
+    for fact in ("ModelAuthenticationError", "status=401", "code=invalid_api_key",
+                 "type=x", "request=req_4711"):  # fmt: skip
+        assert fact in caplog.text
+
+
+QUESTION = "what nobody else may read"
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        refuses(400, "invalid_prompt", f"cannot answer: {QUESTION}", x_request_id=QUESTION),
+        refuses(400, QUESTION),
+        Answer((HEARD, b'data: {"error": {"message": "%s"}}\n\n' % QUESTION.encode())),
+        Answer((b"data: {%s\n\n" % QUESTION.encode(), END)),
+        Answer((QUESTION.encode(),)),
+    ],
+    ids=("refused", "as a code", "in the stream", "bad JSON", "no stream"),
+)
+async def test_what_was_asked_is_not_in_the_log(assistant, server, configure, caplog, failure):
+    """Row 105: however a provider quotes it."""
+    configure(model_tries=1)
+    server.will(failure)
+
+    events = await answered(assistant, QUESTION)
+
+    assert error_of(events)["code"] in caplog.text
+    assert QUESTION not in caplog.text
+
+
+async def test_the_words_of_the_provider_are_shown_for_debugging_without_the_key(
+    assistant, server, caplog
+):
+    """Row 105: their beginning, and nobody sees the key."""
+    words = f"wrong key {KEY}, see sk-abcdefgh12345, {'more ' * 200}the end"
+    server.will(refuses(401, "invalid_api_key", words))
+
+    with caplog.at_level(logging.DEBUG, failures.__name__):
+        events = await answered(assistant)
+
     assert "wrong" not in json.dumps(events)
-    assert error["trace_id"] in caplog.text
     assert "wrong key" in caplog.text
+    assert "the end" not in caplog.text
     assert KEY not in caplog.text and "abcdefgh12345" not in caplog.text
 
 
