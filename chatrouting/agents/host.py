@@ -104,13 +104,13 @@ class RunHost:
             self.stop(run_id, Stop.CANCELLED)
 
     async def sweep(self) -> None:
-        """Publish ends that a crash kept back, then enqueue what nobody holds. Runs for ever."""
+        """Publish ends that a crash kept back, then enqueue what nobody holds: at once, then for ever."""
         while True:
-            await asyncio.sleep(chat_settings().sweep_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - reason: jitter
             try:
                 await self._sweep_once()
             except Exception:  # an edge: the next round tries again
                 logger.exception("the sweep failed")
+            await asyncio.sleep(chat_settings().sweep_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - reason: jitter
 
     async def _sweep_once(self) -> None:
         now = timezone.now()

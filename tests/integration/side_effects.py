@@ -1,15 +1,38 @@
-"""A tool that does something in the world which must not be done twice."""
+"""What does something in the world: tools that leave a line in the file of the test each time, and an agent."""
 
 import asyncio
 import os
 
-from chatrouting.agents.tools import tool
+from chatrouting.agents.contract import CrashPolicy
+from chatrouting.agents.demo import DemoAgent
+from chatrouting.agents.tools import ToolContext, tool
+
+SECONDS = float(os.environ.get("MARK_SECONDS", "0.5"))
 
 
 @tool
 async def mark(word: str) -> str:
-    """Add a line with this word to the file of the test, then take a while."""
-    with open(os.environ["MARKS"], "a") as marks:  # noqa: ASYNC230 - reason: at once, as a whole line
-        marks.write(f"{word}\n")
-    await asyncio.sleep(0.5)
+    """Do it, then take a while. It must not be done twice."""
+    _leave(word)
+    await asyncio.sleep(SECONDS)
     return word
+
+
+@tool(idempotent=True)
+async def mark_by_key(word: str, mine: ToolContext) -> str:
+    """The same; done again under the same key, it counts once."""
+    _leave(f"{word}={mine.idempotency_key}")
+    await asyncio.sleep(SECONDS)
+    return word
+
+
+def _leave(line: str) -> None:
+    with open(os.environ["MARKS"], "a") as marks:
+        marks.write(f"{line}\n")
+
+
+class Brittle(DemoAgent):
+    """The demo agent, whose runs are lost with their worker."""
+
+    name = "brittle"
+    on_crash = CrashPolicy.FAIL
