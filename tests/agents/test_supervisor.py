@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 
 import pytest
 from django.utils import timezone
@@ -24,6 +25,7 @@ from chatrouting.agents.contract import (
 from chatrouting.agents.models import Approval, Run
 from chatrouting.agents.supervisor import Stop, Supervisor
 from chatrouting.database import in_database
+from chatrouting.stream.valkey import valkey
 from chatrouting.testing.order import check_run
 from chatrouting.threads.models import ThreadMember
 from tests.agents.accepted import (
@@ -70,6 +72,24 @@ async def test_the_end_says_what_the_run_was():
         "tools_used": ["clock"],
         "usage": {"input_tokens": 3, "output_tokens": 4},
     }
+
+
+async def test_an_agent_begins_once_its_members_know_of_the_attempt():
+    """Row 90: a worker that dies in between leaves no call in the journal that came before the start."""
+    began = []
+
+    class Watching(ScriptedAgent):
+        async def run(self, ctx):
+            began.append(time.monotonic())
+            yield Final()
+
+    run = await in_database(a_claimed_run)
+    paused = time.monotonic()
+    await valkey().call("CLIENT", "PAUSE", 400, "WRITE")  # for so many milliseconds
+    await Supervisor(run, Watching()).supervise()
+
+    assert began[0] - paused > 0.35
+    check_run(await events_of(run))
 
 
 @pytest.mark.parametrize("steps", [(), (Final(),), (Delta(""),), (Final(""),)])
