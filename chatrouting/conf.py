@@ -76,6 +76,7 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     delta_milliseconds: Seconds = 40
     run_seconds: Seconds = 300
     run_attempts: Count = 3
+    run_pause_seconds: Seconds = 2  # before the second attempt, then twice as long each, up to 60
     run_tokens: Count = 1_000_000
     progress_seconds: Seconds = 120
     approval_seconds: Seconds = 3600

@@ -67,4 +67,7 @@ signals_dropped = Counter(
 )
 resumes = Counter("chatrouting_resumes", "Resumes asked for, by what they got.", ["recovered"])
 runs_started = Counter("chatrouting_runs_started", "Attempts of runs begun here.")
+runs_retried = Counter(
+    "chatrouting_runs_retried", "Attempts that failed in a way that may pass, and are made again."
+)
 runs_ended = Counter("chatrouting_runs_ended", "Runs ended here, by outcome.", ["outcome"])

@@ -88,7 +88,12 @@ AgentEvent: TypeAlias = Thinking | Delta | ToolCall | ToolResult | Usage | Saved
 
 
 class AgentError(Exception):
-    """Raised by an agent to end its run with a reason that its user may read."""
+    """Raised by an agent to end its run with a reason that its user may read.
+
+    `retryable`: the same may succeed a little later. Then the run makes another attempt after a pause, while
+    its attempts and its time last: from what its agent last `Saved` where it is one to `CONTINUE`, else from
+    the beginning, and only while no tool has started. The reason is told where it ends the run.
+    """
 
     def __init__(self, code: str, text: str, *, retryable: bool = False) -> None:
         super().__init__(text)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 from chatrouting.agents.contract import (
+    AgentError,
     AgentEvent,
     CrashPolicy,
     Delta,
@@ -187,6 +188,14 @@ async def _fail(_ctx: RunContext, _words: list[str]) -> AsyncIterator[AgentEvent
     raise RuntimeError("the demo agent was told to fail")
 
 
+async def _flaky(ctx: RunContext, words: list[str]) -> AsyncIterator[AgentEvent]:
+    times = _number(words, 0, largest=1_000)
+    if ctx.attempt <= times:
+        yield Delta("This may go better soon. ")
+        raise AgentError("demo_flaky", "The demo agent was told to fail.", retryable=True)
+    yield Delta(f"Attempt {ctx.attempt} came off.")
+
+
 async def _hang(_ctx: RunContext, _words: list[str]) -> AsyncIterator[AgentEvent]:
     yield Delta("I do nothing until I am stopped. ")
     await asyncio.Event().wait()
@@ -238,6 +247,7 @@ COMMANDS: Mapping[str, _Shown] = {
     "/slowtool": _Shown("/slowtool SECONDS", _slow_tool),
     "/approve": _Shown("/approve TEXT", _approve),
     "/fail": _Shown("/fail", _fail),
+    "/flaky": _Shown("/flaky TIMES", _flaky),
     "/hang": _Shown("/hang", _hang),
     "/big": _Shown("/big KIB", _big),
     "/crash": _Shown("/crash", _crash),

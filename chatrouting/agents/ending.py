@@ -65,11 +65,13 @@ ADVICE: dict[str, tuple[bool, tuple[str, ...]]] = {
 }
 
 
-def failure(run: Run, code: str, text: str, error: BaseException | None = None) -> runs.Failure:
+def failure(
+    run: Run, code: str, text: str, error: BaseException | None = None, *, retryable: bool = False
+) -> runs.Failure:
     """Why a run failed, for its user. Its trace id, that of the message it answers, stands in the log."""
     trace_id = run.trace_id or uuid.uuid4().hex
     logger.error("run %s failed as %s, trace %s", run.pk, code, trace_id, exc_info=error)
-    return runs.Failure(storable(code), storable(text), trace_id)
+    return runs.Failure(storable(code), storable(text), trace_id, retryable)
 
 
 async def finish(run: Run, ending: runs.Ending) -> bool:
@@ -199,7 +201,7 @@ async def _tell_place(run: Run, position: int, members: Sequence[str]) -> None:
 
 
 def _error(run: Run) -> AgentErrorOccurred:
-    retryable, suggestions = ADVICE.get(run.error_code, (False, ()))
+    retryable, suggestions = ADVICE.get(run.error_code, (run.retryable, ()))
     return AgentErrorOccurred(
         code=run.error_code,
         message=run.error_text,

@@ -17,6 +17,7 @@ from chatrouting.agents.models import Outcome, Run
 from chatrouting.agents.queue import enqueue
 from chatrouting.agents.recovery import tool_started
 from chatrouting.agents.resuming import resume_late
+from chatrouting.agents.retries import attempts_counted
 from chatrouting.agents.stopping import end_lost
 from chatrouting.agents.supervisor import Stop, Supervisor
 from chatrouting.conf import chat_settings
@@ -155,8 +156,8 @@ class RunHost:
         await supervisor.supervise()
 
     async def _may_go_on(self, run: Run, policy: CrashPolicy) -> bool:
-        counted = run.attempt - run.handed_over  # that a worker was stopped is no failure
-        if run.cancel_requested_at is not None or counted > chat_settings().run_attempts:
+        attempts = attempts_counted(run)
+        if run.cancel_requested_at is not None or attempts > chat_settings().run_attempts:
             return False
         if policy is CrashPolicy.RESTART:
             return not await in_database(tool_started, run)

@@ -55,7 +55,8 @@ class Run(models.Model):
     `fence` rises with each claim and once more at the end, `lease_until` says until when the claim of
     `worker` holds, `end_published_at` when the end was appended to the members' streams. `turn` orders
     the runs that wait in a thread. `waiting_since` is set from the moment the run waits for a person until
-    a worker takes it again: that is no new attempt, and its deadline moves by that time.
+    a worker takes it again: that is no new attempt, and its deadline moves by that time. `retry_at`, which is
+    `lease_until` then, is set while it rests. `retryable`: its agent says that it may be asked again.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -69,6 +70,7 @@ class Run(models.Model):
     outcome = models.CharField(max_length=10, choices=Outcome.choices, blank=True)
     error_code = models.CharField(max_length=64, blank=True)
     error_text = models.CharField(max_length=500, blank=True)
+    retryable = models.BooleanField(default=False, editable=False)
     trace_id = models.CharField(max_length=64, blank=True)
     attempt = models.PositiveIntegerField(default=0)
     handed_over = models.PositiveIntegerField(default=0, editable=False)
@@ -92,6 +94,7 @@ class Run(models.Model):
     worker = models.CharField(max_length=64, blank=True)
     lease_until = models.DateTimeField(null=True)
     waiting_since = models.DateTimeField(null=True)
+    retry_at = models.DateTimeField(null=True)
     cancel_requested_at = models.DateTimeField(null=True)
     end_published_at = models.DateTimeField(null=True)
 

@@ -152,3 +152,8 @@ def run_queue() -> RunQueue:
 def enqueue(run: Run) -> None:
     """Tell the workers of a run that is to begin."""
     run_queue().put(run)
+
+
+def enqueue_later(run: Run, seconds: float) -> None:
+    """Tell them after so many seconds; where this process ends before, the sweep finds the run."""
+    asyncio.get_running_loop().call_later(seconds, enqueue, run)

@@ -15,18 +15,11 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from chatrouting.agents import approvals, journal
+from chatrouting.agents import approvals, journal, saving
 from chatrouting.agents.admission import admit, alone_after, come_first, moved_after, place_for
 from chatrouting.agents.contract import Usage
-from chatrouting.agents.models import (
-    ACTIVE,
-    DeadLetter,
-    Outcome,
-    Priority,
-    Run,
-    RunStatus,
-    SavedState,
-)
+from chatrouting.agents.models import ACTIVE, DeadLetter, Outcome, Priority, Run, RunStatus
+from chatrouting.agents.retries import STOPPED_AT_REST, is_free
 from chatrouting.conf import chat_settings
 from chatrouting.threads.models import Thread, ThreadMessage
 from chatrouting.threads.rules import Answer, add_answer, member_ids, seen_by
@@ -37,11 +30,12 @@ DEAD = (Outcome.FAILED, Outcome.TIMEOUT, Outcome.LOST)  # what an operator may w
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a run failed, in words for its user. `trace_id` finds the rest in the log."""
+    """Why a run failed, in words for its user. `trace_id` finds the rest in the log; `retryable`: it may pass."""
 
     code: str
     text: str
     trace_id: str = ""
+    retryable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +68,8 @@ class Ended:
 class Claimed:
     """A run held by a worker.
 
-    `recovered`: another worker held it and let its lease run out. `resumed`: it waited for a person, who has
-    decided. `members`: who was in its thread.
+    `recovered`: another worker left it: its lease ran out, or it was to rest and is to be stopped. `resumed`:
+    it waited for a person, who has decided. `members`: who was in its thread.
     """
 
     run: Run
@@ -130,10 +124,10 @@ def run_of(user_id: str, run_id: UUID) -> Run:
 
 
 def claim(run_id: UUID, worker: str) -> Claimed | None:
-    """Take the run for this worker; None where it is ended, queued, or held by a live one."""
+    """Take the run for this worker; None where it is ended, queued, held by a live one, or rests."""
     now, conf = timezone.now(), chat_settings()
     run = Run.objects.filter(pk=run_id, status=RunStatus.RUNNING).first()
-    if run is None or (run.lease_until is not None and run.lease_until > now):
+    if run is None or not is_free(run, now):
         return None
     taken = Run.objects.filter(pk=run_id, status=RunStatus.RUNNING, fence=run.fence).update(
         fence=F("fence") + 1,
@@ -143,12 +137,14 @@ def claim(run_id: UUID, worker: str) -> Claimed | None:
         started_at=run.started_at or now,
         deadline=_deadline(run, now),
         waiting_since=None,
+        retry_at=None,
     )
     if not taken:
         return None
     resumed = run.waiting_since is not None
     held = Run.objects.select_related("question", "user").get(pk=run_id)
-    recovered = run.attempt > 0 and not resumed
+    rested = run.retry_at is not None and run.cancel_requested_at is None
+    recovered = run.attempt > 0 and not resumed and not rested
     return Claimed(held, recovered, resumed, member_ids(held.thread_id))
 
 
@@ -232,7 +228,7 @@ def end(run: Run, ending: Ending, locked: Sequence[str | int] | None = None) -> 
     Run.objects.filter(pk=run.pk).update(answer=answer)
     approvals.close(run)
     journal.close(run)
-    SavedState.objects.filter(run=run).delete()
+    saving.forget(run)
     if ending.outcome in DEAD:
         DeadLetter.objects.create(
             kind=DeadLetter.Kind.RUN,
@@ -251,10 +247,10 @@ def end(run: Run, ending: Ending, locked: Sequence[str | int] | None = None) -> 
 
 
 def unclaimed(now: datetime, limit: int) -> list[Run]:
-    """Running runs that nobody holds: their lease ran out, or no worker came for 3 s."""
+    """Running runs that nobody holds: their lease or rest is over, or no worker came for 3 s."""
     late = now - timedelta(seconds=3)
     found = Run.objects.filter(status=RunStatus.RUNNING).filter(
-        Q(lease_until__lt=now) | Q(lease_until=None, admitted_at__lt=late)
+        Q(lease_until__lt=now) | Q(lease_until=None, admitted_at__lt=late) | STOPPED_AT_REST
     )
     return list(found.order_by("priority", "admitted_at")[:limit])
 
@@ -292,6 +288,7 @@ def _ending_fields(ending: Ending) -> dict[str, object]:
         "tools_used": list(ending.tools_used),
         "error_code": failure.code[:64] if failure else "",
         "error_text": failure.text[:500] if failure else "",
+        "retryable": failure is not None and failure.retryable,
         **({"trace_id": failure.trace_id} if failure else {}),
         "input_tokens": ending.usage.input_tokens if ending.usage else None,
         "output_tokens": ending.usage.output_tokens if ending.usage else None,

@@ -65,6 +65,11 @@ def place_of(run: Run, *, resumed: bool) -> Place:
     return Place(state, kept.text, kept.thoughts, kept.calls, since, max(thoughts, 0))
 
 
+def forget(run: Run) -> None:
+    """The run ends: there is nothing to go on from."""
+    SavedState.objects.filter(run=run).delete()
+
+
 def text_told(run: Run) -> str:
     """What a waiting run has told."""
     kept = SavedState.objects.filter(run=run).values_list("shown_text", flat=True)

@@ -2,12 +2,18 @@
 
 from uuid import UUID
 
+from django.db.models import Q
+from django.utils import timezone
+
 from chatrouting.agents import ending, runs
 from chatrouting.agents.models import Outcome, Run, RunStatus
 from chatrouting.agents.recovery import close_calls, text_so_far, tools_used
+from chatrouting.agents.retries import STOPPED_AT_REST
 from chatrouting.agents.saving import text_told, used_by
 from chatrouting.database import in_database
 from chatrouting.stream.doorbell import ring_stop, ring_stop_now
+
+AT_ONCE = 100
 
 
 async def stop(run: Run) -> bool:
@@ -34,6 +40,18 @@ async def end_abandoned(run_id: UUID) -> bool:
         await in_database(runs.give_back_attempt, taken.run)
     attempt = taken.run.attempt - (0 if taken.resumed else 1)
     return await end_lost(taken.run, Outcome.CANCELLED, attempt=attempt)
+
+
+async def end_unheeded() -> None:
+    """End what is to be stopped and no worker holds any more, also where no worker is left to see to it."""
+    for run_id in await in_database(_unheeded):
+        await end_abandoned(run_id)
+
+
+def _unheeded() -> list[UUID]:
+    stopped = Run.objects.filter(status=RunStatus.RUNNING, cancel_requested_at__isnull=False)
+    left = stopped.filter(Q(lease_until__lt=timezone.now()) | STOPPED_AT_REST)
+    return list(left.values_list("id", flat=True)[:AT_ONCE])
 
 
 async def end_lost(

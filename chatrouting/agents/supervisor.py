@@ -35,6 +35,7 @@ from chatrouting.agents.models import Outcome, Run
 from chatrouting.agents.publisher import RunKey, RunPublisher
 from chatrouting.agents.queue import enqueue
 from chatrouting.agents.resuming import wake
+from chatrouting.agents.retries import retry_later
 from chatrouting.agents.saving import BEGINNING, Place, place_of, used_by
 from chatrouting.agents.toolbox import Toolbox
 from chatrouting.agents.tools import installed_tools
@@ -111,12 +112,17 @@ class Supervisor:
         except Fenced:
             logger.info("run %s went to another worker", self._run.pk)
             return
-        if ending is not None:
+        if ending is not None and not await self._rests(ending):
             await finish(self._run, ending)
         elif self._waits:
             await wake(self._run.pk)
         elif self._stop is Stop.HANDED_OVER:
             await in_database(runs.hand_over, self._run)
+
+    async def _rests(self, ending: runs.Ending) -> bool:
+        """Whether another attempt follows, where this one failed in a way that may pass."""
+        passing = ending.failure is not None and ending.failure.retryable
+        return passing and await retry_later(self._run, self._agent.on_crash, ending.usage)
 
     async def _place(self) -> Place:
         if not self._goes_on:
@@ -279,7 +285,7 @@ async def _take(event: AgentEvent, transcript: Transcript, toolbox: Toolbox) -> 
 
 def _explained(error: BaseException, run: Run) -> runs.Failure:
     if isinstance(error, AgentError) and error.code:
-        return failure(run, error.code, error.text, error)
+        return failure(run, error.code, error.text, error, retryable=error.retryable)
     return failure(run, "agent_failed", "The agent failed.", error)
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import IntegrityError
 
 from chatrouting import counters
+from chatrouting.agents.stopping import end_unheeded
 from chatrouting.chat.presence import tell_gone
 from chatrouting.conf import chat_settings
 from chatrouting.connections import registry
@@ -176,6 +177,7 @@ class LiveConnections:
             self._told[key] = changed[key]
         await in_database(registry.sweep_dead)
         await tell_gone(await in_database(registry.sweep_gone))
+        await end_unheeded()
 
     def _changed(self) -> dict[UUID, registry.Seen]:
         """What there is to tell: of those that were told longest ago, as many as one write takes."""

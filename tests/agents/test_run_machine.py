@@ -5,7 +5,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from chatrouting.agents import admission, runs
+from chatrouting.agents import admission, retries, runs
+from chatrouting.agents.contract import CrashPolicy
 from chatrouting.agents.models import ACTIVE, Outcome, Run, RunStatus
 from chatrouting.conf import chat_settings
 from chatrouting.threads.models import ThreadMessage
@@ -52,10 +53,13 @@ class ThreadOfRuns(RuleBasedStateMachine):
         run = self.asked[which % len(self.asked)]
         before = now_of(run)
         taken = runs.claim(run.pk, worker)
+        stopped = before.cancel_requested_at is not None
         free = before.lease_until is None or run.pk in getattr(self, "expired", set())
+        free = free or (stopped and before.retry_at is not None)
         assert (taken is not None) == (before.status == RunStatus.RUNNING and free)
         if taken is not None:
-            assert taken.recovered == (before.attempt > 0)
+            rested = before.retry_at is not None and not stopped
+            assert taken.recovered == (before.attempt > 0 and not rested)
             assert taken.run.attempt == before.attempt + 1
             self.expired = getattr(self, "expired", set()) - {run.pk}
             self.held[worker, run.pk] = taken.run
@@ -84,6 +88,18 @@ class ThreadOfRuns(RuleBasedStateMachine):
         assert runs.hand_over(run) == holds
         if holds:
             self.expired = getattr(self, "expired", set()) | {run.pk}
+
+    @precondition(lambda self: self.held)
+    @rule(which=st.integers(0, 100))
+    def rest(self, which):
+        run = self._held(which)
+        current = now_of(run)
+        holds = current.fence == run.fence and current.status == RunStatus.RUNNING
+        left = retries.attempts_counted(run) < chat_settings().run_attempts
+        rests = retries.rest(run, CrashPolicy.RESTART, None) is not None
+        assert rests == (holds and left and current.cancel_requested_at is None)
+        if rests:
+            self.expired = getattr(self, "expired", set()) - {run.pk}
 
     @precondition(lambda self: self.held)
     @rule(which=st.integers(0, 100), outcome=st.sampled_from(Outcome))

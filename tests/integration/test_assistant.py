@@ -127,10 +127,11 @@ async def test_the_first_answer_of_a_fresh_worker_comes(system, server, alice, r
 
 
 async def test_a_worker_that_dies_amid_an_answer_is_followed_by_one_that_goes_on(
-    system, server, alice
+    system, server, alice, own_database
 ):
     """Row 51: the call that had ended is not made again, the text of before the call is kept."""
     environment = {
+        "DATABASE_URL": own_database,  # no other worker sweeps it, which would not have the model
         "CHATROUTING_QUEUE": "going-on",
         "CHATROUTING_LEASE_SECONDS": "1.5",
         "CHATROUTING_SWEEP_SECONDS": "0.3",

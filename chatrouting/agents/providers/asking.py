@@ -90,7 +90,7 @@ class Asking:
         pause = None if self._shown else pause_before(attempt, error)
         if pause is None or pause >= self._left():
             log_failure(self._ctx.run_id, error, f"the model failed at try {attempt}")
-            raise failed(meaning_of(error, shown=self._shown)) from None
+            raise failed(meaning_of(error, shown=self._shown), tried=True) from None
         log_failure(self._ctx.run_id, error, f"the model is asked again in {pause:.1f} s")
         await asyncio.sleep(pause)
 

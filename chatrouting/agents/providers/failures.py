@@ -96,9 +96,9 @@ def pause_before(attempt: int, error: Exception) -> float | None:
     return min(grown, conf.model_pause_seconds)
 
 
-def failed(meaning: Meaning) -> AgentError:
-    """What ends the run."""
-    return AgentError(meaning.code, meaning.text, retryable=meaning.again)
+def failed(meaning: Meaning, *, tried: bool = False) -> AgentError:
+    """What ends the attempt. `tried`: the request was sent again as often as it may be, so the run is not."""
+    return AgentError(meaning.code, meaning.text, retryable=meaning.again and not tried)
 
 
 def log_failure(run: object, error: Exception, what: str) -> None:

@@ -1,0 +1,114 @@
+"""A run that needs more than one attempt, on real processes: its agent failed, or its worker was killed."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from chatrouting.database import in_database
+from chatrouting.testing.order import check_run
+from chatrouting.testing.people import make_person
+from chatrouting.testing.system import System, wait_until
+
+TOOLS = "tests.integration.side_effects."
+
+
+@pytest.fixture
+async def alice(services):
+    return await in_database(make_person, "alice")
+
+
+@pytest.fixture
+def own(own_database, tmp_path):
+    """Settings of processes that nobody else's worker helps."""
+    return {
+        "DATABASE_URL": own_database,
+        "MARKS": str(tmp_path / "marks"),
+        "CHATROUTING_QUEUE": tmp_path.name,
+        "CHATROUTING_AGENTS": f"chatrouting.agents.demo.DemoAgent,{TOOLS}Brittle",
+        "CHATROUTING_TOOLS": f"{TOOLS}mark,{TOOLS}mark_by_key",
+        "CHATROUTING_LEASE_SECONDS": "1",
+        "CHATROUTING_SWEEP_SECONDS": "0.5",
+        "CHATROUTING_RUN_PAUSE_SECONDS": "0.2",
+    }
+
+
+@pytest.fixture
+def own_system(services, tmp_path):
+    with System(tmp_path) as started:
+        yield started
+
+
+async def killed_within(own_system, own, alice, tool, agent="demo"):
+    """Let an agent call this tool, kill its worker while it is at work, start another: the run, and the marks."""
+    marks = Path(own["MARKS"])
+    worker, web = own_system.worker(**own, MARK_SECONDS="60"), own_system.web(**own)
+    async with await web.connect(alice, seconds=20) as a:
+        content = f'/tool {tool} {{"word": "once"}}'
+        accepted = await a.ask("start_agent", agent=agent, content=content)
+        await asyncio.to_thread(wait_until, marks.exists, "the tool at work")
+        worker.kill()
+        own_system.worker(**own, MARK_SECONDS="0")
+        events = await a.whole_run(accepted["payload"]["run_id"])
+    check_run(events)
+    return events, await asyncio.to_thread(lambda: marks.read_text().split())
+
+
+def called(events):
+    """How the one call of the run ended."""
+    (payload,) = [each["payload"] for each in events if each["type"] == "tool_completed"]
+    return payload
+
+
+async def test_an_idempotent_tool_is_called_again_under_the_same_key(own_system, own, alice):
+    """Rows 51, 90: killed within the tool; the call is one to its members, and ends once."""
+    events, marks = await killed_within(own_system, own, alice, "mark_by_key")
+
+    assert len(marks) == 2 and len(set(marks)) == 1
+    assert marks[0].startswith("once=") and marks[0] != "once="
+    assert (called(events)["status"], called(events)["result"]) == ("ok", "once")
+    assert (events[-1]["payload"]["outcome"], events[-1]["payload"]["attempt"]) == ("success", 2)
+
+
+async def test_another_tool_is_not_and_its_agent_is_told(own_system, own, alice):
+    """Rows 51, 90: whether it did its work is not known, so it is not done again."""
+    events, marks = await killed_within(own_system, own, alice, "mark")
+
+    assert marks == ["once"]
+    assert called(events)["status"] == "interrupted"
+    end = events[-1]["payload"]
+    assert (end["outcome"], end["attempt"]) == ("success", 2)
+    assert end["content"].startswith("mark: interrupted")
+
+
+async def test_a_run_that_may_not_go_on_ends_lost_and_calls_nothing_again(own_system, own, alice):
+    """Row 103: the user is told, and the open call is ended."""
+    events, marks = await killed_within(own_system, own, alice, "mark_by_key", "brittle")
+
+    assert len(marks) == 1
+    assert called(events)["status"] == "interrupted"
+    assert [each["payload"]["code"] for each in events if each["type"] == "agent_error"] == [
+        "worker_lost"
+    ]
+    assert (events[-1]["payload"]["outcome"], events[-1]["payload"]["attempt"]) == ("lost", 1)
+
+
+async def test_an_attempt_that_failed_in_a_way_that_may_pass_is_made_again(own_system, own, alice):
+    """Row 49: retried with growing delay; one end, and no error before it."""
+    own_system.worker(**own)
+    web = own_system.web(**own)
+    async with await web.connect(alice) as a:
+        good = (await a.ask("user_message", content="/flaky 2"))["payload"]["run_id"]
+        bad = (await a.ask("user_message", content="/flaky 99"))["payload"]["run_id"]
+        came_off, failed = await a.whole_run(good), await a.whole_run(bad)
+
+    for events in (came_off, failed):
+        check_run(events)
+        assert [
+            each["payload"]["attempt"] for each in events if each["type"] == "agent_started"
+        ] == [1, 2, 3]
+    assert came_off[-1]["payload"]["content"] == "Attempt 3 came off."
+    assert "agent_error" not in [each["type"] for each in came_off]
+    (error,) = [each["payload"] for each in failed if each["type"] == "agent_error"]
+    assert (error["code"], error["retryable"]) == ("demo_flaky", True)
+    assert failed[-1]["payload"]["outcome"] == "failed"
