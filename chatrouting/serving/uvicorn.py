@@ -26,8 +26,10 @@ class UvicornWriter(JoiningWriter):
 
     def put(self, data: bytes) -> None:
         """As `JoiningWriter`'s."""
-        if not self.is_closing():
-            self._protocol.transport.write(data)
+        protocol = self._protocol
+        transport = protocol.transport
+        if not protocol.close_sent and not transport.is_closing():
+            transport.write(data)
 
     def waiting(self) -> int:
         """As `DirectWriter`'s."""

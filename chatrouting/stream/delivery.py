@@ -61,7 +61,7 @@ class Delivery:
     """
 
     __slots__ = (
-        "_catching_up", "_failed", "_log", "_noted", "_pace", "_sent", "_sink", "_types",
+        "_catching_up", "_failed", "_log", "_noted", "_pace", "_send", "_sent", "_sink", "_types",
         "_user_id", "cursor", "top",
     )  # fmt: skip
 
@@ -71,6 +71,7 @@ class Delivery:
         self._user_id = user_id
         self._log = log
         self._sink = sink
+        self._send = sink.send
         self._failed = failed
         self._pace = Pace.OPENING
         self._noted = Top("", 0)
@@ -193,7 +194,7 @@ class Delivery:
         if self._sent != record.seq - 1:
             frame = Frame(event_frame(record.body, record.seq, skipped_to=record.seq - 1))
         self._sent = record.seq
-        return self._sink.send(frame)
+        return self._send(frame)
 
     def _foreign(self, record: Record) -> ForeignEvent:
         counters.events_lost.labels("foreign").inc()

@@ -7,8 +7,7 @@ becomes one of either.
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 from asgiref.sync import async_to_sync
@@ -33,6 +32,50 @@ BREAKERS = "breakers"
 RETRY_SECONDS = 1.0
 
 _packed = msgspec.msgpack.Encoder().encode
+
+
+class Rung(Record, frozen=True, tag_field="type", tag=DELIVER):
+    """The record of an event that was just appended."""
+
+
+class Dismissal(msgspec.Struct, frozen=True, tag_field="type", tag=DISMISS):
+    """Which sockets of a user are to be closed, and with which code: all, unless they are named."""
+
+    code: int
+    session_digest: str = ""
+    connection_ids: tuple[str, ...] = ()
+
+    def names(self, session_digest: str, connection_id: str) -> bool:
+        """Whether this socket is meant."""
+        session = self.session_digest in ("", session_digest)
+        return session and (not self.connection_ids or connection_id in self.connection_ids)
+
+
+class Check(msgspec.Struct, frozen=True, tag_field="type", tag=CHECK):
+    """Something was done to a user's account: their sockets are to look at their sessions."""
+
+
+class Signal(msgspec.Struct, frozen=True, tag_field="type", tag=SHOW):
+    """A frame for the sockets of a user that is not kept, but for one of them where one is left out."""
+
+    text: str
+    except_connection: str = msgspec.field(default="", name="except")
+
+
+Told: TypeAlias = Rung | Dismissal | Check | Signal
+
+_told: msgspec.msgpack.Decoder[Told] = msgspec.msgpack.Decoder(Told)
+
+
+def told(data: bytes) -> Told:
+    """What a message to a user's group says, in MessagePack. Raises `msgspec.DecodeError` where it is none."""
+    return _told.decode(data)
+
+
+def told_by(message: dict[str, Any]) -> Told:
+    """`told` for a message that its layer has decoded."""
+    heard: Told = msgspec.convert(message, Told)
+    return heard
 
 
 def channel_layer() -> BaseChannelLayer:
@@ -66,91 +109,44 @@ async def ring(records: Sequence[Record]) -> None:
         return
     for record in records:
         try:
-            await layer.group_send(user_group(record.owner), _message(record))
+            await layer.group_send(user_group(record.owner), _message(rung(record)))
         except Exception:  # an edge: whatever the layer's backend raises, the event is in the log
             counters.events_lost.labels("doorbell").inc()
             logger.exception("the channel layer did not take an event")
 
 
-def _message(record: Record) -> dict[str, Any]:
-    return {
-        "type": DELIVER,
-        "owner": record.owner,
-        "body": record.body,
-        "seq": record.seq,
-        "epoch": record.epoch,
-    }
+def rung(record: Record) -> Rung:
+    """How a record is told of."""
+    return Rung(record.owner, record.epoch, record.seq, record.body)
 
 
-def rung(message: dict[str, Any]) -> Record:
-    """The record that a layer message tells of."""
-    return Record(message["owner"], message["epoch"], message["seq"], message["body"])
-
-
-@dataclass(frozen=True, slots=True)
-class Dismissal:
-    """Which sockets of a user are to be closed, and with which code: all, unless they are named."""
-
-    code: int
-    session_digest: str = ""
-    connection_ids: tuple[str, ...] = ()
-
-    def names(self, session_digest: str, connection_id: str) -> bool:
-        """Whether this socket is meant."""
-        session = self.session_digest in ("", session_digest)
-        return session and (not self.connection_ids or connection_id in self.connection_ids)
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """A frame for the sockets of a user that is not kept, but for one of them where one is left out."""
-
-    text: str
-    except_connection: str = ""
+def _message(say: Told) -> dict[str, Any]:
+    """As the layer takes it."""
+    message: dict[str, Any] = msgspec.to_builtins(say, builtin_types=(bytes,))
+    return message
 
 
 async def ring_dismissal(user_id: str, dismissal: Dismissal) -> None:
     """Close sockets of this user, in whatever process they are. Raises what the layer's backend raises."""
-    await channel_layer().group_send(user_group(user_id), _dismiss(dismissal))
+    await channel_layer().group_send(user_group(user_id), _message(dismissal))
 
 
 def ring_dismissal_now(user_id: str, dismissal: Dismissal) -> None:
     """`ring_dismissal` for callers without an event loop."""
-    _send_now(user_group(user_id), _dismiss(dismissal))
+    _send_now(user_group(user_id), _message(dismissal))
 
 
 def ring_check_now(user_id: str) -> None:
     """Let every socket of this user look at its session anew. Raises what the layer's backend raises."""
-    _send_now(user_group(user_id), {"type": CHECK})
+    _send_now(user_group(user_id), _message(Check()))
 
 
 async def ring_signal(user_id: str, signal: Signal) -> None:
     """Show a signal on a user's sockets. Nothing depends on its arrival."""
-    message = {"type": SHOW, "text": signal.text, "except": signal.except_connection}
     try:
-        await channel_layer().group_send(user_group(user_id), message)
+        await channel_layer().group_send(user_group(user_id), _message(signal))
     except Exception:  # an edge: whatever the layer's backend raises, a signal may be lost
         logger.debug("a signal was not sent", exc_info=True)
-
-
-def _dismiss(dismissal: Dismissal) -> dict[str, Any]:
-    return {
-        "type": DISMISS,
-        "code": dismissal.code,
-        "session_digest": dismissal.session_digest,
-        "connection_ids": list(dismissal.connection_ids),
-    }
-
-
-def dismissal_in(message: dict[str, Any]) -> Dismissal:
-    """The dismissal that a layer message tells of."""
-    ids = tuple(message["connection_ids"])
-    return Dismissal(message["code"], message["session_digest"], ids)
-
-
-def signal_in(message: dict[str, Any]) -> Signal:
-    """The signal that a layer message carries."""
-    return Signal(message["text"], message["except"])
 
 
 def _send_now(group: str, message: dict[str, Any]) -> None:

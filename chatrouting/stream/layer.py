@@ -1,7 +1,7 @@
 """The channel layer: a `CHANNEL_LAYERS` backend on Valkey's pub/sub.
 
 It keeps the contract of channels-redis's pub/sub layer and adds `attach`: messages that are handed over
-as they come, decoded once for all who are attached, without a queue or a task between.
+as they come, without a queue or a task between.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from chatrouting.stream.loops import PerLoop
-from chatrouting.stream.mailboxes import Addresses, Hook, Mailboxes, Take, encode
+from chatrouting.stream.mailboxes import Addresses, Hook, Mailboxes, encode
+from chatrouting.stream.subscriber import Hear
 from chatrouting.stream.valkey import valkey
 
 CAPACITY = 1_000
@@ -96,10 +97,10 @@ class ValkeyChannelLayer(BaseChannelLayer):
         if here is not None:
             await here.close()
 
-    def attach(self, channel: str, take: Take) -> None:
-        """Hand every message of this channel to `take` as it comes. It must not block nor raise.
+    def attach(self, channel: str, take: Hear) -> None:
+        """Hand every message of this channel to `take` as it comes, in MessagePack.
 
-        All that are attached share the decoded message: it must not be changed.
+        It must not block; what it raises is logged, and who else is in the group may miss the message.
         """
         self.here.mailbox(channel).take = take
 

@@ -3,23 +3,22 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
+import msgspec
 from redis.exceptions import RedisError
 
 from chatrouting import counters
 from chatrouting.stream.doorbell import (
-    CHECK,
-    DELIVER,
-    DISMISS,
-    SHOW,
+    Check,
     Dismissal,
+    Rung,
     Signal,
+    Told,
     channel_layer,
-    dismissal_in,
-    rung,
-    signal_in,
+    told,
+    told_by,
     user_group,
 )
 from chatrouting.stream.frames import Frame
@@ -93,16 +92,28 @@ class _Listening:
         elif self.channel:
             await layer.group_discard(user_group(self.user_id), self.channel)
 
-    def take(self, message: Any) -> None:
-        """One message of the layer. A type that is none of ours is never acted on."""
-        heard = _HEARD.get(message.get("type"))
-        if heard is None:
-            logger.error("a layer message of type %r was dropped", message.get("type"))
+    def take(self, data: bytes) -> None:
+        """One message of the layer. One that is none of ours is never acted on."""
+        try:
+            message = told(data)
+        except msgspec.DecodeError as error:
+            logger.error("a layer message for user %s was dropped: %s", self.user_id, error)
         else:
-            heard(self, message)
+            self._heed(message)
 
-    def _event(self, message: Any) -> None:
-        record = rung(message)
+    def _heed(self, message: Told) -> None:
+        match message:
+            case Rung():
+                self._event(message)
+            case Dismissal():
+                self.each(lambda ear: ear.hear_dismissal(message))
+            case Check():
+                self.each(lambda ear: ear.hear_check())
+            case Signal():
+                frame = Frame(message.text.encode())
+                self.each(lambda ear: ear.hear_signal(message, frame))
+
+    def _event(self, record: Record) -> None:
         frame = Frame(event_frame(record.body, record.seq))
         sent = 0
         for ear in tuple(self.ears):
@@ -111,17 +122,6 @@ class _Listening:
             except Exception:  # an edge: the next position check finds what this socket missed
                 logger.exception("a socket of user %s was not told of an event", self.user_id)
         counters.events_delivered.inc(sent)
-
-    def _dismissal(self, message: Any) -> None:
-        self.each(lambda ear: ear.hear_dismissal(dismissal_in(message)))
-
-    def _check(self, message: Any) -> None:
-        self.each(lambda ear: ear.hear_check())
-
-    def _signal(self, message: Any) -> None:
-        signal = signal_in(message)
-        frame = Frame(signal.text.encode())
-        self.each(lambda ear: ear.hear_signal(signal, frame))
 
     def each(self, tell: Callable[[Ear], None]) -> None:
         """Tell every socket; one that fails keeps no other from being told."""
@@ -137,17 +137,9 @@ class _Listening:
         while True:
             message = await layer.receive(self.channel)
             try:
-                self.take(message)
+                self._heed(told_by(message))
             except Exception:  # an edge: what others send here must not end the pump
                 logger.exception("a message on %s was not taken", self.channel)
-
-
-_HEARD: Mapping[Any, Callable[[_Listening, Any], None]] = {
-    DELIVER: _Listening._event,
-    DISMISS: _Listening._dismissal,
-    CHECK: _Listening._check,
-    SHOW: _Listening._signal,
-}
 
 
 class Listeners:

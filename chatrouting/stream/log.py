@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+import msgspec
 from redis.exceptions import RedisError
 
 from chatrouting.conf import ChatSettings
@@ -85,8 +86,7 @@ class Append:
         return bool(self.key) or (self.mark is not None and self.mark.ordinal is not None)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """An event as it stands in a user's stream. `owner` is the user it was written for."""
 
     owner: str

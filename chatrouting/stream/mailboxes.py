@@ -1,7 +1,7 @@
 """The channels and groups that live on one event loop."""
 
 import asyncio
-import logging
+import functools
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,11 +10,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from chatrouting import counters
-from chatrouting.stream.subscriber import Subscriber
+from chatrouting.stream.subscriber import Hear, Subscriber
 
-logger = logging.getLogger(__name__)
-
-Take: TypeAlias = Callable[[Any], None]
 Hook: TypeAlias = Callable[[], None]
 
 PROCESS_LETTERS = 32
@@ -45,13 +42,17 @@ class Addresses:
 class _Mailbox:
     """A channel of this process: where its messages go, and which groups it is in.
 
-    The queue is made when there is something for it: one that is attached never has any.
+    The queue is made when there is something for it: where another than the mailbox takes what comes,
+    there never is.
     """
 
     capacity: int
-    take: Take | None = None
+    take: Hear = field(init=False)
     groups: set[str] = field(default_factory=set)
     _queue: asyncio.Queue[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self.take = self._put
 
     @property
     def queue(self) -> asyncio.Queue[bytes]:
@@ -59,6 +60,12 @@ class _Mailbox:
         if self._queue is None:
             self._queue = asyncio.Queue(self.capacity)
         return self._queue
+
+    def _put(self, data: bytes) -> None:
+        try:
+            self.queue.put_nowait(data)
+        except asyncio.QueueFull:
+            counters.events_lost.labels("channel_full").inc()
 
 
 class Mailboxes:
@@ -72,9 +79,8 @@ class Mailboxes:
         self._process = uuid.uuid4().hex
         self._mailboxes: dict[str, _Mailbox] = {}
         self._groups: dict[str, dict[str, _Mailbox]] = {}
-        self._hears: dict[bytes, Callable[[bytes], None]] = {}
         self.reconnected: list[Hook] = [renewed]
-        self._subscriber = Subscriber(url, self._hear, lost=lost, renewed=self._renewed)
+        self._subscriber = Subscriber(url, lost=lost, renewed=self._renewed)
 
     async def new_channel(self, prefix: str) -> str:
         """As the layer's."""
@@ -101,7 +107,7 @@ class Mailboxes:
         members[channel] = mailbox
         mailbox.groups.add(group)
         try:
-            await self._listen(self._addresses.group(group), lambda data: _post(data, members))
+            await self._listen(self._addresses.group(group), functools.partial(_post, members))
         except BaseException:
             self.group_discard(group, channel)
             raise
@@ -140,64 +146,36 @@ class Mailboxes:
         """End the connection that listens; forget everything."""
         self._mailboxes.clear()
         self._groups.clear()
-        self._hears.clear()
         await self._subscriber.close()
 
     async def _adopt(self, channel: str) -> None:
         """Receive on a channel that was not made here, or was forgotten: a general one, in most cases."""
         self._mailboxes[channel] = mailbox = self._new_mailbox()
         if "!" not in channel:
-            await self._listen(self._addresses.channel(channel), lambda data: _put(data, mailbox))
+            hear = functools.partial(_post, {channel: mailbox})
+            await self._listen(self._addresses.channel(channel), hear)
 
     def _new_mailbox(self) -> _Mailbox:
         return _Mailbox(self._capacity)
 
-    async def _listen(self, address: str, hear: Callable[[bytes], None]) -> None:
-        self._hears[address.encode()] = hear
-        await self._subscriber.subscribe(address.encode())
+    async def _listen(self, address: str, hear: Hear) -> None:
+        await self._subscriber.subscribe(address.encode(), hear)
 
     def _forget(self, address: str) -> None:
-        self._hears.pop(address.encode(), None)
         self._subscriber.unsubscribe(address.encode())
-
-    def _hear(self, address: bytes, data: bytes) -> None:
-        hear = self._hears.get(address, _nobody)
-        try:
-            hear(data)
-        except (
-            Exception
-        ):  # an edge: what others publish here must not end the connection that listens
-            logger.exception("a message on %r was not taken", address)
 
     def _specific(self, data: bytes) -> None:
         channel, message = decode(data)
         mailbox = self._mailboxes.get(channel)
         if mailbox is not None:
-            _post(encode(message), {channel: mailbox})
+            mailbox.take(encode(message))
 
     def _renewed(self) -> None:
         for hook in self.reconnected:
             hook()
 
 
-def _post(data: bytes, members: dict[str, _Mailbox]) -> None:
-    """Bring one message to each: decoded once for all who are attached, apart for all who receive."""
-    message = None
-    for mailbox in list(members.values()):
-        if mailbox.take is None:
-            _put(data, mailbox)
-            continue
-        if message is None:
-            message = decode(data)
-        mailbox.take(message)
-
-
-def _put(data: bytes, mailbox: _Mailbox) -> None:
-    try:
-        mailbox.queue.put_nowait(data)
-    except asyncio.QueueFull:
-        counters.events_lost.labels("channel_full").inc()
-
-
-def _nobody(data: bytes) -> None:
-    """Whoever listened has just gone."""
+def _post(members: dict[str, _Mailbox], data: bytes) -> None:
+    """Bring one message to each."""
+    for mailbox in tuple(members.values()):
+        mailbox.take(data)

@@ -7,7 +7,7 @@ import random
 import uuid
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from redis.exceptions import ConnectionError as NotConnected
 from redis.exceptions import RedisError
@@ -18,6 +18,8 @@ from chatrouting.stream.wire import Wire, connect
 
 logger = logging.getLogger(__name__)
 
+Hear: TypeAlias = Callable[[bytes], None]
+
 CONFIRM_SECONDS = 5.0
 SILENCE_SECONDS = 15.0  # the connection is tried once it was silent for one such time whole
 ECHO_SECONDS = 5.0
@@ -27,23 +29,15 @@ BACKOFF_SECONDS = (0.02, 2.0)
 class Subscriber:
     """Subscriptions that survive a lost connection.
 
-    `hear` gets the channel and the data of every message, at once and in order. `lost` is called when the
-    connection is lost, `renewed` once everything is subscribed to again: what was published meanwhile was
-    not heard.
+    `lost` is called when the connection is lost, `renewed` once everything is subscribed to again: what
+    was published meanwhile was not heard.
     """
 
-    def __init__(
-        self,
-        url: str,
-        hear: Callable[[bytes, bytes], None],
-        *,
-        lost: Callable[[], None],
-        renewed: Callable[[], None],
-    ) -> None:
+    def __init__(self, url: str, *, lost: Callable[[], None], renewed: Callable[[], None]) -> None:
         self._url = url
-        self._hear, self._lost, self._renewed = hear, lost, renewed
+        self._lost, self._renewed = lost, renewed
         self._probe = f"probe.{uuid.uuid4().hex}".encode()
-        self._wanted: set[bytes] = set()
+        self._wanted: dict[bytes, Hear] = {}
         self._confirmed: set[bytes] = set()
         self._unconfirmed: Counter[bytes] = Counter()
         self._confirmations: dict[bytes, asyncio.Future[bool]] = {}
@@ -52,12 +46,13 @@ class Subscriber:
         self._pushes = 0  # tells whether anything came; a clock would cost 1.5 µs a message
         self._end: AsyncGenerator[None, None] | None = None
 
-    async def subscribe(self, channel: bytes) -> None:
+    async def subscribe(self, channel: bytes, hear: Hear) -> None:
         """Listen to the channel; it is listened to when this returns.
 
-        Raises redis-py's `ConnectionError` or `TimeoutError`; then it is not.
+        `hear` gets the data of every message, at once and in order; whoever subscribed last hears.
+        Raises redis-py's `ConnectionError` or `TimeoutError`; then nobody does.
         """
-        self._wanted.add(channel)
+        self._wanted[channel] = hear
         if channel in self._confirmed:
             return
         await self._keep()
@@ -77,7 +72,7 @@ class Subscriber:
 
     def unsubscribe(self, channel: bytes) -> None:
         """Listen to the channel no longer. Does nothing where nobody did."""
-        self._wanted.discard(channel)
+        self._wanted.pop(channel, None)
         self._confirmed.discard(channel)
         confirmation = self._confirmations.pop(channel, None)
         if confirmation is not None and not confirmation.done():
@@ -141,7 +136,7 @@ class Subscriber:
     async def _listen(self, wire: Wire, first: bool) -> None:
         """Subscribe to everything wanted, and watch the connection until it is lost."""
         self._unconfirmed.clear()
-        for channel in self._wanted - self._confirmations.keys():
+        for channel in self._wanted.keys() - self._confirmations.keys():
             self._confirmations[channel] = asyncio.get_running_loop().create_future()
         self._ask(self._probe, *self._wanted)
         renewal = None if first else asyncio.create_task(self._tell_renewed())
@@ -175,8 +170,12 @@ class Subscriber:
         self._pushes += 1
         kind, channel, data = push
         if kind == b"message":
-            if channel in self._wanted:
-                self._hear(channel, data)
+            try:
+                self._wanted.get(channel, _nobody)(data)
+            except (
+                Exception
+            ):  # an edge: what others publish must not end the connection that listens
+                logger.exception("a message on %r was not taken", channel)
         elif kind == b"subscribe":
             self._confirm(channel)
 
@@ -192,3 +191,7 @@ class Subscriber:
         confirmation = self._confirmations.pop(channel, None)
         if confirmation is not None and not confirmation.done():
             confirmation.set_result(True)
+
+
+def _nobody(data: bytes) -> None:
+    """Whoever listened has just gone."""

@@ -34,7 +34,7 @@ def _error(text: str) -> RedisError:
 class Wire(asyncio.Protocol):
     """An open connection. `lost` is done once it ended; then every command still waiting has failed."""
 
-    def __init__(self, on_push: Callable[[Any], None] | None = None) -> None:
+    def __init__(self, on_push: Callable[[Any], None]) -> None:
         self._on_push = on_push
         self._reader = hiredis.Reader(replyError=_error)
         self._unsent: list[bytes] = []
@@ -77,11 +77,10 @@ class Wire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """asyncio: answers, or parts of them."""
         self._reader.feed(data)
+        take = self._take if self._waiting else self._on_push
         try:
-            answer = self._reader.gets()
-            while answer is not False:
-                self._take(answer)
-                answer = self._reader.gets()
+            while (answer := self._reader.gets()) is not False:
+                take(answer)
         except hiredis.HiredisError:  # what answers there does not speak the protocol
             self._transport.abort()
 
@@ -95,7 +94,7 @@ class Wire(asyncio.Protocol):
     def _take(self, answer: Any) -> None:
         if self._waiting:
             _settle(self._waiting.popleft(), answer)
-        elif self._on_push is not None:
+        else:
             self._on_push(answer)
 
     def _flush(self) -> None:
@@ -127,7 +126,11 @@ async def answers(wire: Wire, commands: Sequence[Sequence[Argument]]) -> list[An
     return found
 
 
-async def connect(url: str, on_push: Callable[[Any], None] | None = None) -> Wire:
+def _unheard(push: Any) -> None:
+    """A push that nobody asked for."""
+
+
+async def connect(url: str, on_push: Callable[[Any], None] = _unheard) -> Wire:
     """Open a connection to a `redis://`, `rediss://` or `unix://` address, and sign in.
 
     Raises redis-py's `ConnectionError` and `TimeoutError`.
@@ -148,7 +151,7 @@ async def connect(url: str, on_push: Callable[[Any], None] | None = None) -> Wir
     return wire
 
 
-async def _open(place: dict[str, Any], on_push: Callable[[Any], None] | None) -> Wire:
+async def _open(place: dict[str, Any], on_push: Callable[[Any], None]) -> Wire:
     loop = asyncio.get_running_loop()
     if "path" in place:
         _, wire = await loop.create_unix_connection(lambda: Wire(on_push), place["path"])

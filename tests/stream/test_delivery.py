@@ -1,10 +1,9 @@
 """From the log to one socket: every event once, in order, and nobody else's."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from chatrouting import counters
 from chatrouting.stream.delivery import ForeignEvent, Position, PositionLost

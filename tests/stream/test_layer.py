@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from chatrouting import counters
 from chatrouting.stream.layer import ValkeyChannelLayer
+from chatrouting.stream.mailboxes import decode
 from tests.stream.layers import SECONDS, make, next_of
 
 
@@ -204,7 +205,7 @@ async def test_a_receive_that_times_out_while_it_subscribes_leaves_nothing(layer
 async def test_what_is_attached_is_handed_messages_as_they_come(layer):
     channel, came = await layer.new_channel(), []
     heard = asyncio.Event()
-    layer.attach(channel, lambda message: (came.append(message), heard.set()))
+    layer.attach(channel, lambda data: (came.append(decode(data)), heard.set()))
     await layer.group_add("group", channel)
 
     await layer.group_send("group", {"type": "news"})

@@ -1,6 +1,6 @@
 """A delivery between the log and the bell: late bells, lost tails, filters, room."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from chatrouting import counters
 from chatrouting.stream.delivery import Position, PositionLost

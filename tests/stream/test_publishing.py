@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from chatrouting import counters
 from chatrouting.agents.messages import RunQueued
 from chatrouting.datafolder import valkey_url
-from chatrouting.stream.doorbell import channel_layer, rung, user_group
+from chatrouting.stream.doorbell import channel_layer, rung, told_by, user_group
 from chatrouting.stream.log import Fenced, RunMark
 from chatrouting.stream.publishing import Event, publish, publish_each
 from chatrouting.stream.valkey import close_valkey, valkey
@@ -155,7 +155,7 @@ async def test_the_bell_tells_the_record_to_its_owners_group():
     async with listening(mine) as heard:
         (_, record) = await publish([other, mine], Event(SAID))
 
-        assert rung(await heard()) == record
+        assert told_by(await heard()) == rung(record)
 
 
 async def test_a_bell_for_one_user_is_not_heard_by_another():
@@ -164,7 +164,7 @@ async def test_a_bell_for_one_user_is_not_heard_by_another():
         await publish([other], Event(SAID))
         (record,) = await publish([mine], Event(SAID))
 
-        assert rung(await heard()) == record
+        assert told_by(await heard()) == rung(record)
 
 
 async def test_an_event_whose_bell_cannot_ring_is_in_the_log(tmp_path):

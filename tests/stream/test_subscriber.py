@@ -23,11 +23,8 @@ class Hearing:
         self.heard = []
         self.lost = self.renewed = 0
         self.subscriber = Subscriber(
-            url or settings.REDIS_URL, self._hear, lost=self._lost, renewed=self._renewed
+            url or settings.REDIS_URL, lost=self._lost, renewed=self._renewed
         )
-
-    def _hear(self, channel, data):
-        self.heard.append((channel, data))
 
     def _lost(self):
         self.lost += 1
@@ -38,8 +35,11 @@ class Hearing:
     async def on(self, name):
         """Listen to a channel that nobody else has; its whole name."""
         channel = f"{name}-{new_id()}".encode()
-        await self.subscriber.subscribe(channel)
+        await self.listen(channel)
         return channel
+
+    async def listen(self, channel):
+        await self.subscriber.subscribe(channel, lambda data: self.heard.append((channel, data)))
 
     async def has_heard(self, count):
         async def enough():
@@ -87,7 +87,7 @@ async def test_it_is_listened_to_when_subscribe_returns(hearing):
 async def test_who_subscribes_at_once_waits_for_the_same(hearing):
     channel = new_id().encode()
 
-    await asyncio.gather(*(hearing.subscriber.subscribe(channel) for _ in range(20)))
+    await asyncio.gather(*(hearing.listen(channel) for _ in range(20)))
 
     assert await say(channel, "x") == 1
     assert await hearing.has_heard(1) == [(channel, b"x")]
@@ -113,7 +113,7 @@ async def test_of_changes_of_mind_in_one_turn_the_last_counts(hearing):
     channel = await hearing.on("a")
     for _ in range(3):
         hearing.subscriber.unsubscribe(channel)
-        again = asyncio.create_task(hearing.subscriber.subscribe(channel))
+        again = asyncio.create_task(hearing.listen(channel))
         await asyncio.sleep(0)
     await again
 
@@ -124,7 +124,7 @@ async def test_of_changes_of_mind_in_one_turn_the_last_counts(hearing):
 async def test_who_waits_while_another_unsubscribes_is_told(hearing):
     channel = new_id().encode()
     await hearing.on("connected")
-    waiting = asyncio.create_task(hearing.subscriber.subscribe(channel))
+    waiting = asyncio.create_task(hearing.listen(channel))
     await asyncio.sleep(0)
 
     hearing.subscriber.unsubscribe(channel)
@@ -177,7 +177,7 @@ async def test_without_valkey_a_subscription_is_refused_and_forgotten(monkeypatc
     with pytest.raises(RedisError, match="did not confirm"):
         await hearing.on("a")
 
-    assert hearing.subscriber._wanted == set()
+    assert hearing.subscriber._wanted == {}
     await hearing.subscriber.close()
 
 
