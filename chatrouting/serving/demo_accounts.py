@@ -10,17 +10,18 @@ PEOPLE = ("alice", "bob")
 OPERATOR = "admin"
 
 
-def make_demo_accounts() -> bool:
-    """Make them where nobody has an account yet; they may share threads. Says whether it did."""
+def make_demo_accounts() -> None:
+    """Make them where nobody has an account yet. They may share threads, also those of an earlier version."""
     users = get_user_model()
-    if users.objects.exists():
-        return False
+    if not users.objects.exists():
+        for name in PEOPLE:
+            users.objects.create_user(name, password=PASSWORD)
+        users.objects.create_superuser(OPERATOR, password=PASSWORD)
     app, _, codename = SHARE.partition(".")
     share = Permission.objects.get(content_type__app_label=app, codename=codename)
-    for name in PEOPLE:
-        users.objects.create_user(name, password=PASSWORD).user_permissions.add(share)
-    users.objects.create_superuser(OPERATOR, password=PASSWORD)
-    return True
+    for user in users.objects.filter(username__in=PEOPLE).exclude(user_permissions=share):
+        if user.check_password(PASSWORD):  # else the account is somebody's own by now
+            user.user_permissions.add(share)
 
 
 def open_demo_accounts() -> list[str]:
