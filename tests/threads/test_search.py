@@ -162,7 +162,7 @@ def test_nothing_of_a_thread_that_is_gone_stays_in_the_table():
 def test_the_index_is_made_of_what_was_there_before():
     owner, _ = said("capybara")
 
-    with connection.schema_editor() as editor:
+    with connection.schema_editor(atomic=False) as editor:
         migration.drop_index(None, editor)
         migration.make_index(None, editor)
 

@@ -5,10 +5,11 @@ from django.db import migrations, models
 
 def in_order_of_questions(apps, schema_editor):
     """What waits keeps its order."""
-    run = apps.get_model('chatrouting_agents', 'Run')
-    message = apps.get_model('chatrouting_threads', 'ThreadMessage')
-    position = message.objects.filter(pk=models.OuterRef('question_id')).values('position')
-    run.objects.exclude(status='completed').update(turn=models.Subquery(position))
+    alias = schema_editor.connection.alias
+    runs = apps.get_model('chatrouting_agents', 'Run').objects.using(alias)
+    messages = apps.get_model('chatrouting_threads', 'ThreadMessage').objects.using(alias)
+    position = messages.filter(pk=models.OuterRef('question_id')).values('position')
+    runs.exclude(status='completed').update(turn=models.Subquery(position))
 
 
 class Migration(migrations.Migration):

@@ -1,11 +1,17 @@
 """The index of all words: a table of FTS5 kept by triggers on SQLite, a GIN index on PostgreSQL.
 
+On PostgreSQL it is made while messages come and go, which cannot be done in a transaction; what a broken
+attempt left is made anew by the next. On SQLite it is one transaction.
+
 A later migration that makes SQLite's table of messages anew (`AlterField`, `AddConstraint`) drops the
 triggers with the old one: let it run `make_index` of this one again afterwards.
 """
 
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+
 from django.apps.registry import Apps
-from django.db import migrations
+from django.db import migrations, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 MESSAGES = "chatrouting_threads_threadmessage"
@@ -35,12 +41,12 @@ SQLITE_BACK = (
 
 # As `threads.search` asks; written out, for the index stays as it was made.
 POSTGRESQL = (
-    f"CREATE INDEX {INDEX} ON {MESSAGES} USING gin (("
+    f"CREATE INDEX CONCURRENTLY {INDEX} ON {MESSAGES} USING gin (("
     "array_to_tsvector(ARRAY['/' || thread_id::text]) || to_tsvector('simple', translate("
     "left(content, 100000),"
     r""" '!"#$%&''()*+,-./:;<=>?@[\]^_`{|}~', '                                '))))""",
 )
-POSTGRESQL_BACK = (f"DROP INDEX IF EXISTS {INDEX}",)
+POSTGRESQL_BACK = (f"DROP INDEX CONCURRENTLY IF EXISTS {INDEX}",)
 
 MAKE = {"sqlite": (*SQLITE_BACK, *SQLITE), "postgresql": (*POSTGRESQL_BACK, *POSTGRESQL)}
 DROP = {"sqlite": SQLITE_BACK, "postgresql": POSTGRESQL_BACK}
@@ -48,17 +54,24 @@ DROP = {"sqlite": SQLITE_BACK, "postgresql": POSTGRESQL_BACK}
 
 def make_index(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Make it anew of all messages."""
-    for statement in MAKE[schema_editor.connection.vendor]:
-        schema_editor.execute(statement, params=None)
+    _execute(schema_editor, MAKE)
 
 
 def drop_index(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Forget it."""
-    for statement in DROP[schema_editor.connection.vendor]:
-        schema_editor.execute(statement, params=None)
+    _execute(schema_editor, DROP)
+
+
+def _execute(schema_editor: BaseDatabaseSchemaEditor, of_vendor: Mapping[str, Sequence[str]]) -> None:
+    connection = schema_editor.connection
+    alone = connection.vendor == "postgresql"
+    with nullcontext() if alone else transaction.atomic(connection.alias):
+        for statement in of_vendor[connection.vendor]:
+            schema_editor.execute(statement, params=None)
 
 
 class Migration(migrations.Migration):
+    atomic = False
     dependencies = [("chatrouting_threads", "0005_deletion")]
 
     operations = [migrations.RunPython(make_index, drop_index)]
