@@ -77,6 +77,7 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run_seconds: Seconds = 300
     run_attempts: Count = 3
     run_pause_seconds: Seconds = 2  # before the second attempt, then twice as long each, up to 60
+    run_grace_seconds: Annotated[float, Meta(ge=0, le=3600)] = 5  # of a worker that is to stop
     run_tokens: Count = 1_000_000
     progress_seconds: Seconds = 120
     approval_seconds: Seconds = 3600

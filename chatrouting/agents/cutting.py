@@ -3,12 +3,29 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from enum import StrEnum
 
 from chatrouting.agents.contract import AgentEvent
+from chatrouting.agents.models import Outcome
 
 logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 0.5
+
+
+class Cut(StrEnum):
+    """Why an attempt is over although its agent was not done and nobody stopped it."""
+
+    LATE = "late"
+    SILENT = "silent"
+    WAITS = "waits"
+
+
+# Why it was cut → how the run ends, and in which words.
+LIMITS = {
+    Cut.LATE: (Outcome.TIMEOUT, "run_timeout", "The agent took too long."),
+    Cut.SILENT: (Outcome.LOST, "no_progress", "The agent gave no sign of progress."),
+}
 
 
 async def cut(driving: "asyncio.Task[None]") -> BaseException | None:

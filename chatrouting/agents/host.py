@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 SWEEP_BATCH = 100
 LEASE_CHECK_SECONDS = 1.0
+MOVE_CHECK_SECONDS = 0.05
 
 
 class RunHost:
@@ -37,21 +38,15 @@ class RunHost:
         self._tasks = tasks
         self._supervisors: dict[UUID, Supervisor] = {}
         self._running: dict[UUID, asyncio.Task[None]] = {}
-        self._leaving = asyncio.Event()
+        self._leaving = False
 
     async def attend(self, run_id: UUID) -> None:
         """Run it here unless someone has it, and return when it is over here."""
         task = self._running.get(run_id)
         if task is None:
-            if self._leaving.is_set():
+            if self._leaving:
                 return
-            claimed = await in_database(runs.claim, run_id, self.worker)
-            if claimed is None:
-                return
-            if self._leaving.is_set():
-                await in_database(runs.hand_over, claimed.run)
-                return
-            task = self._tasks.create_task(self._execute(claimed), name=f"run {run_id}")
+            task = self._tasks.create_task(self._take(run_id), name=f"run {run_id}")
             self._running[run_id] = task
             task.add_done_callback(lambda _: self._running.pop(run_id, None))
         await asyncio.wait({task})
@@ -67,12 +62,26 @@ class RunHost:
         if supervisor is not None:
             supervisor.stop(why)
 
+    def leave(self) -> None:
+        """Take no more runs."""
+        self._leaving = True
+
+    async def let_finish(self, seconds: float) -> None:
+        """Let go at once of what another worker can go on with, and give the rest so long to end."""
+        self.leave()
+        until = asyncio.get_running_loop().time() + seconds
+        while self._running and (left := until - asyncio.get_running_loop().time()) > 0:
+            for supervisor in self._supervisors.values():
+                if supervisor.may_move:
+                    supervisor.stop(Stop.HANDED_OVER)
+            await asyncio.wait(set(self._running.values()), timeout=min(MOVE_CHECK_SECONDS, left))
+
     async def hand_over(self, seconds: float) -> None:
         """Take no more runs and let go of every one, so that another worker takes them.
 
         What has not let go after so many seconds is cut: its lease runs out.
         """
-        self._leaving.set()
+        self.leave()
         for supervisor in self._supervisors.values():
             supervisor.stop(Stop.HANDED_OVER)
         if self._running:
@@ -122,18 +131,26 @@ class RunHost:
             enqueue(run)
         await resume_late(now, SWEEP_BATCH)
 
+    async def _take(self, run_id: UUID) -> None:
+        """Claim it and make an attempt. It is one task, that no end of a job can cut in two."""
+        try:
+            claimed = await in_database(runs.claim, run_id, self.worker)
+            if claimed is not None and self._leaving:
+                await in_database(runs.hand_over, claimed.run, begun=claimed.resumed)
+            elif claimed is not None:
+                await self._execute(claimed)
+        except (
+            Exception
+        ):  # an edge: the lease runs out and the sweep tries again, up to `run_attempts`
+            logger.exception("run %s was dropped", run_id)
+        finally:
+            self._supervisors.pop(run_id, None)
+
     async def _execute(self, claimed: runs.Claimed) -> None:
         run = claimed.run
         bind_contextvars(run_id=str(run.pk), user_id=str(run.user_id), trace_id=run.trace_id)
         logger.info("run %s begins attempt %d, trace %s", run.pk, run.attempt, run.trace_id)
-        try:
-            await self._begin(claimed)
-        except (
-            Exception
-        ):  # an edge: the lease runs out and the sweep tries again, up to `run_attempts`
-            logger.exception("run %s was dropped", run.pk)
-        finally:
-            self._supervisors.pop(run.pk, None)
+        await self._begin(claimed)
 
     async def _begin(self, claimed: runs.Claimed) -> None:
         run, agent = claimed.run, installed_agents().get(claimed.run.agent)

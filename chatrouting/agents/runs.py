@@ -175,11 +175,11 @@ def give_back_attempt(run: Run) -> None:
     held.update(attempt=F("attempt") - 1)
 
 
-def hand_over(run: Run) -> bool:
-    """Let go of a run so that another worker may take it at once."""
+def hand_over(run: Run, *, begun: bool = True) -> bool:
+    """Let go of a run so that another worker may take it at once. Not `begun`: no attempt was made."""
     held = Run.objects.filter(pk=run.pk, status=RunStatus.RUNNING, fence=run.fence)
-    let_go = F("handed_over") + 1
-    return bool(held.update(worker="", lease_until=timezone.now(), handed_over=let_go))
+    counted = {"handed_over": F("handed_over") + 1} if begun else {"attempt": F("attempt") - 1}
+    return bool(held.update(worker="", lease_until=timezone.now(), **counted))
 
 
 def request_stop(run: Run) -> bool:

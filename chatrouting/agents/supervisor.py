@@ -27,7 +27,7 @@ from chatrouting.agents.contract import (
     ToolResult,
     Usage,
 )
-from chatrouting.agents.cutting import close, cut
+from chatrouting.agents.cutting import LIMITS, Cut, close, cut
 from chatrouting.agents.ending import failure, finish
 from chatrouting.agents.journal import RunOver
 from chatrouting.agents.messages import AgentStarted
@@ -57,21 +57,6 @@ class Stop(StrEnum):
     TAKEN = "taken"
 
 
-class Cut(StrEnum):
-    """Why an attempt is over although its agent was not done and nobody stopped it."""
-
-    LATE = "late"
-    SILENT = "silent"
-    WAITS = "waits"
-
-
-# Why it was cut → how the run ends, and in which words.
-LIMITS = {
-    Cut.LATE: (Outcome.TIMEOUT, "run_timeout", "The agent took too long."),
-    Cut.SILENT: (Outcome.LOST, "no_progress", "The agent gave no sign of progress."),
-}
-
-
 class Supervisor:
     """Runs an agent for a claimed run, from `agent_started` to the end, or until it waits for a person.
 
@@ -92,6 +77,15 @@ class Supervisor:
         self._waits = False
         self._heard_at = time.monotonic()
         self._audience = Audience(run.thread_id, members)
+        self._toolbox: Toolbox | None = None
+
+    @property
+    def may_move(self) -> bool:
+        """Whether another worker can go on with the run: no call is under way, and its agent may begin again."""
+        used = self._toolbox.used if self._toolbox else []
+        policy = self._agent.on_crash
+        may = policy is CrashPolicy.CONTINUE or (policy is CrashPolicy.RESTART and not used)
+        return may and (self._toolbox is None or self._toolbox.idle)
 
     def stop(self, why: Stop) -> None:
         """Cut the attempt short. The first reason counts."""
@@ -116,8 +110,8 @@ class Supervisor:
             await finish(self._run, ending)
         elif self._waits:
             await wake(self._run.pk)
-        elif self._stop is Stop.HANDED_OVER:
-            await in_database(runs.hand_over, self._run)
+        elif self._stop is Stop.HANDED_OVER and await in_database(runs.hand_over, self._run):
+            enqueue(self._run)
 
     async def _rests(self, ending: runs.Ending) -> bool:
         """Whether another attempt follows, where this one failed in a way that may pass."""
@@ -130,7 +124,7 @@ class Supervisor:
         return await in_database(place_of, self._run, resumed=self._resumed)
 
     async def _attempt(self, publisher: RunPublisher, place: Place) -> runs.Ending | None:
-        toolbox = Toolbox(self._run, publisher, installed_tools(), place.calls)
+        toolbox = self._toolbox = Toolbox(self._run, publisher, installed_tools(), place.calls)
         transcript = Transcript(self._run, publisher, place)
         if not self._resumed:
             await publisher.publish(self._started(), TextChange.SET)

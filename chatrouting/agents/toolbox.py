@@ -72,6 +72,11 @@ class Toolbox:
         """Whether a tool of the project is at work: it has a limit of its own."""
         return bool(self._at_work - self._waiting)
 
+    @property
+    def idle(self) -> bool:
+        """Whether no call is under way, but such as wait for a person."""
+        return not self.busy and not self._open.keys() - self._waiting
+
     async def take_up(self, *, told: bool) -> None:
         """Go on with what the run has journaled. `told`: the members have heard all of it.
 

@@ -15,13 +15,14 @@ from chatrouting.agents.host import RunHost
 from chatrouting.agents.queue import QUEUES, TASK, run_queue, streaq_worker
 from chatrouting.agents.supervisor import Stop
 from chatrouting.agents.workers import forget, keep_seen
+from chatrouting.conf import chat_settings
 from chatrouting.stream.doorbell import stops
 from chatrouting.stream.valkey import close_valkey
 
 logger = logging.getLogger(__name__)
 
 REBUILD_SECONDS = (0.2, 0.5, 1.0, 2.0)
-HAND_OVER_SECONDS = 2.0
+HAND_OVER_SECONDS = 2.0  # for what is not done after its grace to let go of its run
 END_TRIES = 4
 END_SECONDS = 0.25
 
@@ -39,8 +40,9 @@ class Intake:
 async def run_worker(
     intake: Intake, stopped: asyncio.Event, duties: Sequence[Callable[[], Duty]] = ()
 ) -> None:
-    """Work until `stopped` is set, then hand over what still runs and return.
+    """Work until `stopped` is set, then hand over what another worker can go on with, and return.
 
+    What no other can go on with gets the grace of the settings to end first.
     `duties` of other rooms run beside, for ever. Raises what one of them raises.
     """
     async with asyncio.TaskGroup() as runs:
@@ -51,12 +53,16 @@ async def run_worker(
         )
         own = (host.keep_leases, host.sweep, lambda: _heed_stops(host))
         started = [asyncio.create_task(duty()) for duty in (*own, *duties)]
-        started.append(asyncio.create_task(_take_jobs(host, intake), name="jobs"))
+        jobs = asyncio.create_task(_take_jobs(host, intake), name="jobs")
+        started.append(jobs)
         seen = keep_seen(host.worker, intake.queues, lambda: (host.load, intake.concurrency))
         started.append(asyncio.create_task(seen, name="heartbeat"))
         preparing = asyncio.create_task(prepare_agents(), name="preparing agents")
         stopping = asyncio.create_task(stopped.wait())
         ended, _ = await asyncio.wait({stopping, *started}, return_when="FIRST_COMPLETED")
+        host.leave()
+        await _end([jobs])
+        await host.let_finish(chat_settings().run_grace_seconds)
         await host.hand_over(HAND_OVER_SECONDS)
         await _end([stopping, preparing, *started])
     await forget(host.worker)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from chatrouting.serving.parent import Lifeline
@@ -14,29 +14,27 @@ STEADY_SECONDS = 10.0
 LINE_BYTES = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Child:
-    """What to start, and under which name it is spoken of."""
+    """What to start, and under which name it is spoken of.
+
+    `stop_seconds` is how long it may take to end once it is asked to.
+    """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str]
+    stop_seconds: float
 
 
 class Children:
     """Keeps children running until `stop`. Each is in a session of its own, so Ctrl-C reaches only us."""
 
-    def __init__(
-        self, say: Callable[[str, str], None], lifeline: Lifeline, stop_seconds: float
-    ) -> None:
-        """`say(name, line)` is called for what a child says, and for what happens to it.
-
-        `stop_seconds` is how long a child may take to end once it is asked to.
-        """
+    def __init__(self, say: Callable[[str, str], None], lifeline: Lifeline) -> None:
+        """`say(name, line)` is called for what a child says, and for what happens to it."""
         self._say = say
         self._lifeline = lifeline
-        self._stop_seconds = stop_seconds
-        self._running: dict[str, asyncio.subprocess.Process] = {}
+        self._running: dict[Child, asyncio.subprocess.Process] = {}
         self._stopping = asyncio.Event()
 
     async def keep(self, child: Child) -> None:
@@ -56,14 +54,10 @@ class Children:
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
     async def stop(self) -> None:
-        """Ask all to end, wait `stop_seconds`, then make them."""
+        """Ask all to end, wait for each as long as it may take, then make it."""
         self._stopping.set()
-        _signal_all(self._running.values(), signal.SIGTERM)
-        waiting = [asyncio.create_task(each.wait()) for each in self._running.values()]
-        if waiting:
-            _, late = await asyncio.wait(waiting, timeout=self._stop_seconds)
-            _signal_all(self._running.values(), signal.SIGKILL)
-            await asyncio.gather(*late)
+        running = list(self._running.items())
+        await asyncio.gather(*(_end(process, child.stop_seconds) for child, process in running))
 
     async def _run(self, child: Child) -> int:
         process = await asyncio.create_subprocess_exec(
@@ -76,14 +70,14 @@ class Children:
             pass_fds=(self._lifeline.read_end,),
             start_new_session=True,
         )
-        self._running[child.name] = process
+        self._running[child] = process
         if self._stopping.is_set():  # while it was being started
-            _signal_all([process], signal.SIGKILL)
+            _signal(process, signal.SIGKILL)
         try:
             await self._follow(child.name, process)
             return await process.wait()
         finally:
-            del self._running[child.name]
+            del self._running[child]
 
     async def _follow(self, name: str, process: asyncio.subprocess.Process) -> None:
         while process.stdout is not None:
@@ -96,10 +90,19 @@ class Children:
             self._say(name, line.decode(errors="replace").rstrip())
 
 
-def _signal_all(processes: Iterable[asyncio.subprocess.Process], number: signal.Signals) -> None:
-    for process in list(processes):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
+async def _end(process: asyncio.subprocess.Process, seconds: float) -> None:
+    _signal(process, signal.SIGTERM)
+    try:
+        async with asyncio.timeout(seconds):
+            await process.wait()
+    except TimeoutError:
+        _signal(process, signal.SIGKILL)
+        await process.wait()
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def _how(code: int) -> str:

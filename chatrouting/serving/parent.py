@@ -10,7 +10,7 @@ import threading
 import time
 
 VARIABLE = "PARENT_PIPE"
-GRACE_SECONDS = 4.0
+GRACE_SECONDS = 4.0  # beside what a process gets to drain or to let its runs end
 
 
 class Lifeline:
@@ -30,16 +30,21 @@ class Lifeline:
         os.close(self._write_end)
 
 
-def end_with_parent() -> None:
-    """The child's side: ask this process to end when its parent is gone. Nothing without a parent."""
+def end_with_parent(seconds: float = 0) -> None:
+    """The child's side: ask this process to end when its parent is gone. Nothing without a parent.
+
+    `seconds` is what it gets to end in order, beside a few; then it is ended.
+    """
     descriptor = os.environ.get(VARIABLE, "")
     if descriptor.isdigit():
-        watch = threading.Thread(target=_wait, args=(int(descriptor),), name="parent", daemon=True)
+        watch = threading.Thread(
+            target=_wait, args=(int(descriptor), seconds), name="parent", daemon=True
+        )
         watch.start()
 
 
-def _wait(descriptor: int) -> None:
+def _wait(descriptor: int, seconds: float) -> None:
     os.read(descriptor, 1)
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(GRACE_SECONDS)
+    time.sleep(seconds + GRACE_SECONDS)
     os._exit(1)

@@ -23,7 +23,7 @@ from chatrouting.testing.people import Person
 
 HOST = "127.0.0.1"
 START_SECONDS = 30.0
-STOP_SECONDS = 10.0
+STOP_SECONDS = 15.0
 POLL_SECONDS = 0.02
 
 

@@ -112,3 +112,24 @@ async def test_an_attempt_that_failed_in_a_way_that_may_pass_is_made_again(own_s
     (error,) = [each["payload"] for each in failed if each["type"] == "agent_error"]
     assert (error["code"], error["retryable"]) == ("demo_flaky", True)
     assert failed[-1]["payload"]["outcome"] == "failed"
+
+
+@pytest.mark.parametrize(("grace", "outcome"), [("10", "success"), ("0.1", "lost")])
+async def test_a_worker_that_is_to_stop_lets_a_run_end_that_would_be_lost(
+    own_system, own, alice, grace, outcome
+):
+    """Row 70: SIGTERM; within the grace of the settings, and no longer."""
+    environment = {**own, "MARK_SECONDS": "1.5", "CHATROUTING_RUN_GRACE_SECONDS": grace}
+    worker, web = own_system.worker(**environment), own_system.web(**own)
+    async with await web.connect(alice, seconds=20) as a:
+        content = '/tool mark {"word": "once"}'
+        accepted = await a.ask("start_agent", agent="brittle", content=content)
+        await asyncio.to_thread(wait_until, Path(own["MARKS"]).exists, "the tool at work")
+        assert await asyncio.to_thread(worker.stop) == 0
+        own_system.worker(**own)
+        events = await a.whole_run(accepted["payload"]["run_id"])
+
+    check_run(events)
+    end = events[-1]["payload"]
+    assert (end["outcome"], end["attempt"]) == (outcome, 1)
+    worker.assert_no_traceback()

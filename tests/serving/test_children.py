@@ -21,8 +21,8 @@ async def test_a_child_gets_the_time_it_is_given_to_end(seconds, in_order):
         up.set()
 
     lifeline = Lifeline()
-    children = Children(say, lifeline, seconds)
-    kept = asyncio.create_task(children.keep(Child("slow", ("sh", "-c", SLOW), {})))
+    children = Children(say, lifeline)
+    kept = asyncio.create_task(children.keep(Child("slow", ("sh", "-c", SLOW), {}, seconds)))
     async with asyncio.timeout(5):
         await up.wait()
         began = time.monotonic()

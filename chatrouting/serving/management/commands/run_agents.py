@@ -13,17 +13,18 @@ from prometheus_client import start_http_server
 from chatrouting.agents.queue import QUEUES
 from chatrouting.agents.worker import Intake, run_worker
 from chatrouting.chat import broadcasting, outbox
+from chatrouting.conf import chat_settings
 from chatrouting.console.pruning import keep_pruning
 from chatrouting.serving.parent import end_with_parent
 from chatrouting.stream.availability import demand_valkey
 
-# The process ends after this long, whatever does not: its runs' leases run out, others take them.
+# Beside the grace of its runs: then the process ends, whatever does not. Their leases run out, others take them.
 EXIT_SECONDS = 8.0
 MOST_RUNS = 10_000
 
 
 class Command(BaseCommand):
-    help = "Run agents: take runs from the queue until SIGTERM or SIGINT, then hand over what still runs."
+    help = "Run agents: take runs from the queue until SIGTERM or SIGINT, then end them or hand them over."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -49,7 +50,7 @@ class Command(BaseCommand):
         demand_valkey()
         if options["metrics_port"]:
             start_http_server(options["metrics_port"], options["metrics_host"])
-        end_with_parent()
+        end_with_parent(chat_settings().run_grace_seconds)
         asyncio.run(_work(Intake(concurrency, queues)))
 
 
@@ -74,7 +75,8 @@ async def _work(intake: Intake) -> None:
 
     def stop() -> None:
         stopped.set()
-        last_resort = threading.Timer(EXIT_SECONDS, os._exit, (1,))
+        seconds = chat_settings().run_grace_seconds + EXIT_SECONDS
+        last_resort = threading.Timer(seconds, os._exit, (1,))
         last_resort.daemon = True
         last_resort.start()
 

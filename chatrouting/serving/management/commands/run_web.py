@@ -6,6 +6,7 @@ from django.core.asgi import get_asgi_application
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.module_loading import import_string
 
+from chatrouting.conf import chat_settings
 from chatrouting.serving.address import Address, demand_no_demo_accounts
 from chatrouting.serving.parent import end_with_parent
 from chatrouting.stream.availability import demand_valkey
@@ -43,7 +44,7 @@ class Command(BaseCommand):
         demand_valkey()
         demand_no_demo_accounts(address)
         listener = address.listen()
-        end_with_parent()
+        end_with_parent(chat_settings().drain_seconds)
         get_asgi_application()
         application = import_string(settings.ASGI_APPLICATION)
         self.stdout.write(f"serving {address.url}")

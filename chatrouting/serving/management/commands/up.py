@@ -19,7 +19,9 @@ from chatrouting.serving.parent import Lifeline
 from chatrouting.serving.valkey import NOT_STARTED, EmbeddedValkey
 
 WATCH_SECONDS = 0.5
-STOP_SECONDS = 2.0  # what a child gets to end, beside the time of a drain
+# What a child gets to end, beside the time of a drain, and beside the grace of runs.
+WEB_STOP_SECONDS = 2.0
+WORKER_STOP_SECONDS = 4.0
 
 
 class Command(BaseCommand):
@@ -55,14 +57,14 @@ class Command(BaseCommand):
 
     async def _keep(self, address: Address, valkey: EmbeddedValkey | None) -> None:
         lifeline = Lifeline()
-        children = Children(self._say, lifeline, chat_settings().drain_seconds + STOP_SECONDS)
+        children = Children(self._say, lifeline)
         place = {"HOST": address.host, "PORT": str(address.port), "PYTHONUNBUFFERED": "1"}
         stopped = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         async with asyncio.TaskGroup() as tasks:
-            for name, command in (("web", "run_web"), ("worker", "run_agents")):
-                child = Child(name, (sys.executable, sys.argv[0], command), place)
+            for name, command, seconds in _processes():
+                child = Child(name, (sys.executable, sys.argv[0], command), place, seconds)
                 tasks.create_task(children.keep(child))
             watch = tasks.create_task(self._watch(valkey))
             greet = tasks.create_task(self._greet(address))
@@ -106,3 +108,12 @@ class Command(BaseCommand):
     def _say(self, name: str, line: str) -> None:
         self.stdout.write(f"{name:<6} | {line}")
         self.stdout.flush()
+
+
+def _processes() -> tuple[tuple[str, str, float], ...]:
+    """Name, command, and what it gets to end."""
+    conf = chat_settings()
+    return (
+        ("web", "run_web", conf.drain_seconds + WEB_STOP_SECONDS),
+        ("worker", "run_agents", conf.run_grace_seconds + WORKER_STOP_SECONDS),
+    )
