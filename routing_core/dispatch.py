@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from routing_core.envelope import (
     Envelope,
@@ -191,6 +192,10 @@ class Dispatcher(Generic[C]):
         except Exception as fault:  # noqa: BLE001 - reason: the edge, an error may be unwritable
             self._report(fault, incoming.trace_id, incoming.envelope)
             return _refusal(incoming, Internal(), begun)
+
+    def refuse_again(self, incoming: Incoming[C], error: RoutingError, trace_id: str) -> Answer:
+        """As `refuse`, of what was reported under this trace id already: nothing more is."""
+        return _refusal(replace(incoming, trace_id=trace_id), error, self._clock())
 
     def abandon(self, incoming: Incoming[C]) -> None:
         """A message that was read is not served: its socket has ended."""

@@ -165,6 +165,13 @@ class Pace:
         self._even_at[key] = even_at + self._step
         return True
 
+    def delay(self, key: str, now: float) -> float:
+        """Count one of this key, which cannot be refused: the seconds to wait before the next."""
+        self._sweep(now)
+        even_at = max(self._even_at.get(key, now), now) + self._step
+        self._even_at[key] = even_at
+        return max(0.0, even_at - now - self._slack)
+
     def _sweep(self, now: float) -> None:
         """Each key is looked at once in the time a whole burst takes to come back."""
         if now >= self._sweep_at:

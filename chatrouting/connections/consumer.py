@@ -17,9 +17,8 @@ from structlog.contextvars import bind_contextvars
 from chatrouting.chat.context import Context
 from chatrouting.chat.presence import greet
 from chatrouting.conf import chat_settings
-from chatrouting.connections.admission import admit
 from chatrouting.connections.handshakes import received
-from chatrouting.connections.inbox import Inbox
+from chatrouting.connections.intake import Intake
 from chatrouting.connections.live import live_connections
 from chatrouting.connections.models import Connection
 from chatrouting.connections.outlet import outlet
@@ -37,10 +36,8 @@ from chatrouting.stream.listening import listeners
 from chatrouting.stream.log import Record, Top
 from chatrouting.stream.publishing import event_log
 from routing_core.closing import CloseCode
-from routing_core.dispatch import Answer, Dispatcher, Incoming
+from routing_core.dispatch import Dispatcher
 from routing_core.envelope import encode_signal
-from routing_core.errors import Overloaded
-from routing_core.limits import ErrorBudget
 
 logger = logging.getLogger(__name__)
 
@@ -69,8 +66,6 @@ class ChatConsumer(AsyncWebsocketConsumer):
         conf = chat_settings()
         self.dispatcher = dispatcher
         self.row = Connection(id=uuid.uuid4())
-        self.inbox = Inbox(self._answer, conf.in_flight)
-        self.errors = ErrorBudget(conf.protocol_errors_per_minute)
         silent = partial(self.end, CloseCode.NO_HEARTBEAT)
         self.silence = Silence(2 * conf.heartbeat_seconds, silent)
         self.age: asyncio.TimerHandle | None = None
@@ -143,15 +138,10 @@ class ChatConsumer(AsyncWebsocketConsumer):
             self.reading = None
 
     async def _read(self, message: Any) -> None:
-        """Take one frame; serving it never holds up the next, nor a delivery."""
+        """Take one frame; serving it never holds up a delivery."""
         self.silence.heard()
         self.row.seen_at = timezone.now()
-        incoming = self.dispatcher.read(self.context, _frame(message))
-        if incoming.immediate:
-            await self._answer(incoming)
-        elif not self.inbox.put(incoming):
-            refused = Overloaded("Too many messages are unanswered.", retry_after_ms=1_000)
-            self._say(self.dispatcher.refuse(incoming, refused))
+        await self.intake.take(_frame(message))
 
     def hear_top(self, top: Top) -> None:
         """Where the user's stream ends."""
@@ -220,14 +210,10 @@ class ChatConsumer(AsyncWebsocketConsumer):
         self.expires_at = found.expires_at
         bind_contextvars(user_id=found.person.id, connection_id=str(self.row.pk))
         self.context = Context(found.person, str(self.row.pk), found.digest, found.priority)
-
-    async def _answer(self, incoming: Incoming[Context]) -> None:
-        self._say(await admit(self.dispatcher, self.context, incoming))
-
-    def _say(self, answer: Answer) -> None:
-        self.dispatcher.conclude(answer, self._show_answer)
-        if answer.protocol_error and not self.errors.spend(_now()):
-            self.end(CloseCode.TOO_MANY_ERRORS)
+        too_many = partial(self.end, CloseCode.TOO_MANY_ERRORS)
+        self.intake = Intake(
+            self.dispatcher, self.context, self._show_answer, too_many, chat_settings()
+        )
 
     def _show(self, text: str) -> bool:
         return self.socket.send(Frame(text.encode()))
@@ -278,8 +264,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
         await self._let_go(live_connections().remove(self))
         await self._let_go(listeners().leave(self.context.user.id, self))
         await self._let_go(self.delivery.close())
-        for incoming in await self.inbox.close(CLEAN_UP_SECONDS):
-            self.dispatcher.abandon(incoming)
+        await self.intake.close(CLEAN_UP_SECONDS)
 
     async def _let_go(self, work: Awaitable[Any]) -> None:
         try:
@@ -287,10 +272,6 @@ class ChatConsumer(AsyncWebsocketConsumer):
                 await work
         except Exception:  # an edge: one part of the clean-up that fails must not keep the next
             logger.exception("connection %s was not cleaned up whole", self.row.pk)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
 
 
 def _frame(message: Any) -> str | bytes | None:

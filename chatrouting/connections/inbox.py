@@ -19,6 +19,11 @@ class Inbox(Generic[T]):
         self._waiting: list[T] = []  # short, and most sockets have none: a deque takes 700 bytes
         self._server: asyncio.Task[None] | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything taken was answered."""
+        return not self._unanswered
+
     def put(self, item: T) -> bool:
         """Take a message; False where too many are unanswered."""
         if self._unanswered >= self._limit:

@@ -60,6 +60,11 @@ class Rates:
         sender = self._senders.get(user_id)
         return sender is not None and sender.allowance.take(_now())
 
+    def refused(self, user_id: str) -> float:
+        """Seconds until a message of this person may be served, where none may and that is known; else 0."""
+        sender = self._senders.get(user_id)
+        return 0.0 if sender is None else sender.allowance.wait(_now())
+
     async def wait(self, user_id: str) -> float:
         """Count a message of this person: 0 where it may be served, else the seconds until the next may be."""
         sender = self._sender(user_id)

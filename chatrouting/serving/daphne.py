@@ -1,4 +1,4 @@
-"""daphne: frames are written straight to its sockets, and it ends in order."""
+"""daphne: frames are written straight to its sockets, read as they are asked for, and it ends in order."""
 
 import asyncio
 import contextlib
@@ -8,6 +8,7 @@ from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerProtocol
 from daphne.server import Server
+from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import defer
 
 from chatrouting.connections.outlet import EXTENSION
@@ -21,6 +22,8 @@ HANDSHAKE_SECONDS = 20
 CLOSE_SECONDS = 10
 REQUEST_SECONDS = 1.0
 LARGEST_MESSAGE = 1024 * 1024  # bytes; a larger one ends its socket
+PACED = "chatrouting.paced"
+FRAMES = 16  # of one socket, that wait for the application
 
 
 class DaphneWriter(JoiningWriter):
@@ -63,12 +66,50 @@ class DaphneWriter(JoiningWriter):
         self._protocol.transport.abortConnection()
 
 
+class PacedProtocol(WebSocketProtocol):  # type: ignore[misc]  # because daphne has no types
+    """daphne's WebSocket protocol, which takes no frame off its socket while enough wait for the application."""
+
+    _held = False
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """A frame. What comes after our close is for nobody."""
+        if self.state != self.STATE_OPEN:
+            return
+        super().onMessage(payload, isBinary)
+        if self.application_queue.qsize() >= FRAMES and not self._held:
+            self._held = True
+            self.transport.pauseProducing()
+
+    def processData(self) -> bool:
+        """Whether there may be more in what was read."""
+        return not self._held and bool(super().processData())
+
+    def sendCloseFrame(self, *args: Any, **more: Any) -> None:
+        """Then the other side's close is waited for, which may stand behind many frames."""
+        super().sendCloseFrame(*args, **more)
+        self.go_on()
+
+    async def receive(self) -> Any:
+        """What comes next, for the application."""
+        if self._held and self.application_queue.empty():
+            self.go_on()
+        return await self.application_queue.get()
+
+    def go_on(self) -> None:
+        """Read on, from what was read already and then from the socket."""
+        if self._held:
+            self._held = False
+            self.consumeData()
+        if not self._held:
+            self.transport.resumeProducing()
+
+
 class DaphneServer(Server):  # type: ignore[misc]  # because daphne has no types
     """A daphne on a socket that listens already. On SIGTERM and SIGINT it drains, then ends."""
 
     def __init__(self, application: Any, listener: socket.socket) -> None:
         super().__init__(
-            application,
+            self._apply,
             endpoints=[f"fd:fileno={listener.fileno()}"],
             websocket_timeout=NEVER,
             websocket_handshake_timeout=HANDSHAKE_SECONDS,
@@ -78,6 +119,7 @@ class DaphneServer(Server):  # type: ignore[misc]  # because daphne has no types
             ping_timeout=30,
             verbosity=0,
         )
+        self._application = application
         self._ports: list[Any] = []
 
     def listen_success(self, port: Any) -> None:
@@ -86,6 +128,7 @@ class DaphneServer(Server):  # type: ignore[misc]  # because daphne has no types
         A client whose frames cannot be taken is told so by a close code (1007, 1009), not cut off.
         Origins are judged by `OriginGuard` alone.
         """
+        self.ws_factory.protocol = PacedProtocol
         self.ws_factory.setProtocolOptions(
             failByDrop=False, allowNullOrigin=True, closeHandshakeTimeout=CLOSE_SECONDS
         )
@@ -94,9 +137,16 @@ class DaphneServer(Server):  # type: ignore[misc]  # because daphne has no types
     def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
         """daphne would let a client name the site's prefix, by a header of its own."""
         scope["root_path"] = self.root_path
-        if scope["type"] == "websocket" and hasattr(protocol.transport, "socket"):
-            scope["extensions"] = {EXTENSION: DaphneWriter(protocol)}
+        if scope["type"] == "websocket":
+            scope["extensions"] = {PACED: protocol.receive}
+            if hasattr(protocol.transport, "socket"):
+                scope["extensions"][EXTENSION] = DaphneWriter(protocol)
         return super().create_application(protocol, scope)
+
+    async def _apply(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Sockets give their frames as they are asked for: daphne's own queue has no bound."""
+        paced = scope.get("extensions", {}).pop(PACED, receive)
+        await self._application(scope, paced, send)
 
     def kill_all_applications(self) -> Any:
         """Called by the reactor before it stops, and waited for."""

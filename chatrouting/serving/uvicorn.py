@@ -1,4 +1,4 @@
-"""uvicorn: frames are written straight to its transports, and it ends in order."""
+"""uvicorn: frames are written straight to its transports, read as they are asked for, and it ends in order."""
 
 import socket
 from types import FrameType
@@ -13,6 +13,7 @@ from chatrouting.serving.joining import JoiningWriter
 
 LARGEST_MESSAGE = 1024 * 1024  # bytes; a larger one ends its socket
 NOT_UTF8 = 1007
+PIECE_BYTES = 512  # of what has come: so many are looked at, at a time
 
 
 class UvicornWriter(JoiningWriter):
@@ -46,7 +47,44 @@ class UvicornWriter(JoiningWriter):
 
 
 class DirectProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket protocol, which offers the application to write directly."""
+    """uvicorn's WebSocket protocol, which offers the application to write directly.
+
+    It stops reading while a frame waits for the application. What one read has brought may be thousands of
+    frames: they are looked at when they are asked for, a few at a time, so that others have their turn.
+    """
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self._unseen, self._seen = b"", 0
+        self._heard_at = 0.0
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what came, and look at it as far as is asked for."""
+        self._heard_at = self.loop.time()
+        self._unseen, self._seen = self._unseen[self._seen :] + data, 0
+        self._look()
+
+    def _look(self) -> None:
+        """Until a frame waits for the application; of one that is closed only the end is looked for."""
+        while self._seen < len(self._unseen) and (self.queue.empty() or self.close_sent):
+            begin, self._seen = self._seen, self._seen + PIECE_BYTES
+            super().data_received(self._unseen[begin : self._seen])
+
+    async def receive(self) -> Any:
+        """The next of the frames that have come; read on where none has."""
+        self._look()
+        if self.read_paused and self.queue.empty():
+            self.read_paused = False
+            self.transport.resume_reading()
+        return await self.queue.get()
+
+    def keepalive_timeout(self) -> None:
+        """A pong may be behind what else was sent: whoever is heard is there."""
+        if self._heard_at > self.ping_sent_at:
+            self.pong_timer = self.pending_ping_payload = None
+            self.schedule_ping()
+        else:
+            super().keepalive_timeout()
 
     async def run_asgi(self) -> None:
         """Offer the direct way to the application."""
@@ -68,6 +106,8 @@ class DirectProtocol(WebSocketsSansIOProtocol):
         """A close must not wait for a client that reads nothing: it stands behind what was written."""
         self.writable.set()
         await super().send(message)
+        if self.close_sent:
+            self._look()
 
 
 class UvicornServer(Server):

@@ -11,6 +11,7 @@ from msgspec import Meta
 from chatrouting.chat.context import Context
 from chatrouting.connections.admission import admit
 from chatrouting.connections.dispatching import MIDDLEWARE, OBSERVERS, SURROUNDINGS
+from chatrouting.connections.refusals import Refusals
 from chatrouting.threads.rules import Person
 from routing_core.dispatch import Dispatcher
 from routing_core.envelope import decode_frame, encode_answer
@@ -82,9 +83,10 @@ def dispatched(middleware: int, observers: int) -> Way:
 
 def admitted() -> Way:
     made = dispatcher(len(MIDDLEWARE), len(OBSERVERS))
+    refusals = Refusals(made)
 
     async def way() -> str | None:
-        answer = await admit(made, CONTEXT, made.read(CONTEXT, FRAME))
+        answer = await admit(made, CONTEXT, made.read(CONTEXT, FRAME), refusals)
         made.conclude(answer, sent)
         return answer.frame
 

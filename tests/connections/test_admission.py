@@ -12,6 +12,7 @@ from chatrouting.connections import dispatching
 from chatrouting.connections.admission import admit
 from chatrouting.connections.messages import Heartbeat
 from chatrouting.connections.rates import rates
+from chatrouting.connections.refusals import Refusals
 from chatrouting.database import in_database
 from chatrouting.stream.valkey import valkey
 from chatrouting.testing.people import make_person
@@ -38,7 +39,7 @@ class Served:
 
     async def ask(self):
         incoming = self.dispatcher.read(self.context, '{"type":"weigh"}')
-        answer = await admit(self.dispatcher, self.context, incoming)
+        answer = await admit(self.dispatcher, self.context, incoming, Refusals(self.dispatcher))
         self.dispatcher.conclude(answer, lambda frame: True)
         return json.loads(answer.frame)
 

@@ -10,7 +10,7 @@ from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
 ROUND_SECONDS = 0.005
-WHAT_CAME = re.compile(rb'"code":"([a-z_]+)"|\{"type":"(test.shown|heartbeat_ack)"')
+WHAT_CAME = re.compile(rb'"code":"([a-z_]+)"|\{"type":"(test.shown|heartbeat_ack|bye)"')
 
 
 class Flooder:
@@ -36,16 +36,29 @@ class Flooder:
         return cls(reader, writer)
 
     async def send(self, kind: str, a_second: int, stop: asyncio.Event) -> int:
-        """Send so many frames a second until it is set. How many were sent."""
+        """Send so many frames a second until it is set, none while the other side does not read. How many."""
         frame = Frame(Opcode.TEXT, b'{"type":"%s","id":"f"}' % kind.encode()).serialize(mask=True)
-        loop, said = asyncio.get_running_loop(), 0
+        loop, due, said = asyncio.get_running_loop(), 0, 0
         began = loop.time()
         while not stop.is_set():
-            due = int((loop.time() - began + ROUND_SECONDS) * a_second)
-            self._writer.write(frame * (due - said))
-            said = due
+            due, before = int((loop.time() - began + ROUND_SECONDS) * a_second), due
+            if not self._writer.transport.get_write_buffer_size():
+                self._writer.write(frame * (due - before))
+                said += due - before
             await asyncio.sleep(ROUND_SECONDS)
         return said
+
+    async def press(self, text: bytes, seconds: float) -> int:
+        """Send this text for so long, as fast as the other side takes it. How many bytes left."""
+        frames = Frame(Opcode.TEXT, text).serialize(mask=True) * 16
+        loop, sent = asyncio.get_running_loop(), 0
+        end = loop.time() + seconds
+        while loop.time() < end:
+            if not self._writer.transport.get_write_buffer_size():
+                self._writer.write(frames)
+                sent += len(frames)
+            await asyncio.sleep(0.001)
+        return sent
 
     async def answered(self, count: int, seconds: float = 20) -> Counter[str]:
         """Wait until so many answers have come."""

@@ -182,6 +182,15 @@ async def test_a_success_is_not_reported():
     assert reports == []
 
 
+async def test_what_was_reported_before_is_refused_under_its_trace():
+    reports, error = Reports(), Busy()
+    served = dispatcher(report=reports)
+
+    answer = served.refuse_again(served.read(Context(), FRAME), error, "trace0")
+
+    assert (answer.error, read(answer)["payload"]["trace_id"], reports) == (error, "trace0", [])
+
+
 async def test_every_frame_has_a_trace_of_its_own():
     served = dispatcher()
 

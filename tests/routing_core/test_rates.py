@@ -160,6 +160,29 @@ def test_a_pace_keeps_keys_apart_and_forgets_them():
     assert len(pace) == 1
 
 
+@given(
+    burst=st.integers(1, 10),
+    steps=st.lists(st.sampled_from([0, 0.01, 0.2, 1, 5]), min_size=1, max_size=60),
+)
+def test_who_waits_as_long_as_a_pace_says_keeps_to_it(burst, steps):
+    pace, now, times = Pace(Rate(7, burst)), 50.0, []
+    for step in steps:
+        now += step
+        times.append(now)
+        now += pace.delay("a", now)
+    for first, begin in enumerate(times):
+        for last in range(first, len(times)):
+            assert last - first + 1 <= burst + (times[last] - begin) * 7 + 1e-6
+
+
+def test_what_is_counted_without_a_wait_has_to_be_waited_for_later():
+    pace = Pace(Rate(10, 2))
+
+    assert [round(pace.delay("a", 0), 3) for _ in range(4)] == [0, 0.1, 0.2, 0.3]
+    assert pace.delay("b", 0) == 0
+    assert pace.delay("a", 10) == 0
+
+
 def test_room_is_given_back():
     room = Room(1)
 
