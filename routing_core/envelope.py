@@ -197,5 +197,4 @@ def error_payload(error: RoutingError, trace_id: str) -> ErrorPayload:
 
 def timestamp(at: datetime) -> str:
     """ISO 8601, UTC, milliseconds."""
-    utc = at.astimezone(timezone.utc)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return at.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -4,7 +4,7 @@ The epoch belongs to the Valkey server that began it: after a restart or a failo
 a tail, the next append or read begins another, so that no old position is ever served as whole.
 """
 
-import uuid
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -206,7 +206,7 @@ class EventLog:
         calls: list[Call] = [
             (
                 (_key(user_id, "meta"), _key(user_id, "stream")),
-                (epoch, seq, uuid.uuid4().hex, limit, keep, PAGE_BYTES),
+                (epoch, seq, _new_epoch(), limit, keep, PAGE_BYTES),
             )
             for user_id, epoch, seq, limit in asked
         ]
@@ -219,9 +219,14 @@ class EventLog:
                  f"gone:{append.thread_id}")  # fmt: skip
         kept = (conf.stream_events, conf.stream_seconds, conf.position_seconds)
         once = conf.receipt_seconds if append.key else ""
-        arguments = (append.body, user_id, uuid.uuid4().hex, *kept, once, *_marked(mark),
+        arguments = (append.body, user_id, _new_epoch(), *kept, once, *_marked(mark),
                      append.membership.value, bell.channel, bell.head)  # fmt: skip
         return tuple(_key(user_id, name) for name in names), arguments
+
+
+def _new_epoch() -> str:
+    """A name for the case that a stream is begun. It need not be secret, and a system call costs more."""
+    return f"{random.getrandbits(128):032x}"
 
 
 def _key(user_id: str, name: str) -> str:

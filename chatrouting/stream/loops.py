@@ -25,12 +25,17 @@ class PerLoop(Generic[T]):
     def here(self) -> T:
         """That of this event loop, made on first use."""
         loop = asyncio.get_running_loop()
-        if loop not in self._things:
-            for other in list(self._things):
-                if other.is_closed():
-                    self._things.pop(other, None)
-            self._things[loop] = self._make()
-        return self._things[loop]
+        try:
+            return self._things[loop]
+        except KeyError:
+            self._forget_ended()
+            thing = self._things[loop] = self._make()
+            return thing
+
+    def _forget_ended(self) -> None:
+        for loop in list(self._things):
+            if loop.is_closed():
+                self._things.pop(loop, None)
 
     def pop(self) -> T | None:
         """Take that of this event loop away; None where it made none."""

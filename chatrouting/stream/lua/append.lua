@@ -23,10 +23,9 @@ if ARGV[13] == 'member' and redis.call('EXISTS', KEYS[6]) == 1 then
   return {-3, '', 0}
 end
 
-local epoch
-if redis.call('HGET', KEYS[1], 'server') == ARGV[16] then
-  epoch = redis.call('HGET', KEYS[1], 'epoch')
-else -- no stream yet, or one that another server wrote and may have lost the tail of
+local meta = redis.call('HMGET', KEYS[1], 'server', 'epoch')
+local epoch = meta[2]
+if meta[1] ~= ARGV[16] then -- no stream yet, or one that another server wrote and may have lost the tail of
   epoch = begin()
 end
 
@@ -67,16 +66,19 @@ if ARGV[7] ~= '' then
   redis.call('SET', KEYS[3], epoch .. ':' .. seq, 'EX', ARGV[7])
 end
 if ARGV[8] ~= '' then
-  redis.call('HSET', KEYS[4], 'fence', ARGV[8], 'seq', seq, 'epoch', epoch)
   if ARGV[9] ~= '' then
-    redis.call('HSET', KEYS[4], 'ordinal', ARGV[9])
+    redis.call('HSET', KEYS[4], 'fence', ARGV[8], 'seq', seq, 'epoch', epoch, 'ordinal', ARGV[9])
+  else
+    redis.call('HSET', KEYS[4], 'fence', ARGV[8], 'seq', seq, 'epoch', epoch)
   end
   redis.call('EXPIRE', KEYS[4], ARGV[10] == 'drop' and math.min(ended, ARGV[6]) or ARGV[6])
   if ARGV[10] == 'set' then
     redis.call('SET', KEYS[5], ARGV[11], 'EX', ARGV[6])
   elseif ARGV[10] == 'add' then
     redis.call('APPEND', KEYS[5], ARGV[11])
-    redis.call('EXPIRE', KEYS[5], ARGV[6])
+    if ARGV[12] == '0' then -- it is new; one that was there keeps the time it was given, a run's is shorter
+      redis.call('EXPIRE', KEYS[5], ARGV[6])
+    end
   elseif ARGV[10] == 'drop' then
     redis.call('DEL', KEYS[5])
   end
