@@ -22,7 +22,9 @@ ROOMS = (
     "chatrouting.serving",
 )
 # Importable from every room, so they import none but `routing_core`.
-SHARED = tuple(f"chatrouting.{name}" for name in ("conf", "counters", "database", "datafolder"))
+SHARED = tuple(
+    f"chatrouting.{name}" for name in ("batches", "conf", "counters", "database", "datafolder")
+)
 # What a project's own tests use: it may start the whole product, which knows nothing of it.
 TESTING = "chatrouting.testing"
 PROJECT = "chatrouting"

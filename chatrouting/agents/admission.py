@@ -68,6 +68,12 @@ def alone_without(user_id: UserId, ending: QuerySet[Run]) -> list[UserId]:
     return _lock(users)
 
 
+def something_waits(run: Run, locked: Iterable[UserId]) -> bool:
+    """Whether there is anything that this run could have kept waiting: most runs keep nothing."""
+    near = Q(thread_id=run.thread_id) | Q(user_id__in=locked)
+    return Run.objects.filter(near, status=RunStatus.QUEUED).exists()
+
+
 def admit(locked: Iterable[UserId]) -> list[Run]:
     """Let begin what waits although it need not, of users who are locked."""
     admitted: list[Run] = []

@@ -25,8 +25,10 @@ from chatrouting.agents.models import DeadLetter, Run, RunStatus, ToolCall
 from chatrouting.agents.queue import enqueue
 from chatrouting.agents.recovery import ToolMessage, tell_calls, told_calls
 from chatrouting.agents.removal import conclude
+from chatrouting.batches import Batches
 from chatrouting.database import in_database
 from chatrouting.stream.log import Fenced, RunMark, TextChange
+from chatrouting.stream.loops import PerLoop
 from chatrouting.stream.publishing import Event, publish
 from chatrouting.threads.rules import member_ids, members_of
 from routing_core.messages import Message
@@ -34,6 +36,8 @@ from routing_core.messages import Message
 logger = logging.getLogger(__name__)
 
 Kind = DeadLetter.Kind
+
+_published = PerLoop(lambda: Batches[UUID, None](runs.mark_published))
 
 CONTENT_BYTES = 256 * 1024
 TELL_THE_OPERATOR = ("Tell the operator of this site.",)
@@ -131,7 +135,7 @@ async def tell_end(news: News) -> None:
 async def publish_end(run: Run) -> None:
     """Append the run's end to the streams of its thread's members. Repeating it does nothing."""
     await tell_end(await in_database(news_of, run))
-    await in_database(runs.mark_published, run.pk)
+    await _published.here.call(run.pk)
 
 
 async def publish_late(run: Run) -> None:

@@ -4,12 +4,13 @@ import asyncio
 import logging
 import random
 import uuid
+from functools import partial
 from uuid import UUID
 
 from django.utils import timezone
 from structlog.contextvars import bind_contextvars
 
-from chatrouting.agents import ending, runs
+from chatrouting.agents import claims, ending, runs
 from chatrouting.agents.admission import admit_missed
 from chatrouting.agents.catalogue import installed_agents
 from chatrouting.agents.contract import CrashPolicy
@@ -20,6 +21,7 @@ from chatrouting.agents.resuming import resume_late
 from chatrouting.agents.retries import attempts_counted
 from chatrouting.agents.stopping import end_lost
 from chatrouting.agents.supervisor import Stop, Supervisor
+from chatrouting.batches import Batches
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
 
@@ -39,6 +41,9 @@ class RunHost:
         self._supervisors: dict[UUID, Supervisor] = {}
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._leaving = False
+        self._claims: Batches[UUID, claims.Claimed] = Batches(
+            partial(claims.claim_all, worker=self.worker)
+        )
 
     async def attend(self, run_id: UUID) -> None:
         """Run it here unless someone has it, and return when it is over here."""
@@ -98,7 +103,7 @@ class RunHost:
             if not mine:
                 continue
             try:
-                held = await in_database(runs.renew_leases, self.worker)
+                held = await in_database(claims.renew_leases, self.worker)
             except (
                 Exception
             ):  # an edge: a database that is away costs leases at worst, never the loop
@@ -134,9 +139,9 @@ class RunHost:
     async def _take(self, run_id: UUID) -> None:
         """Claim it and make an attempt. It is one task, that no end of a job can cut in two."""
         try:
-            claimed = await in_database(runs.claim, run_id, self.worker)
+            claimed = await self._claims.call(run_id)
             if claimed is not None and self._leaving:
-                await in_database(runs.hand_over, claimed.run, begun=claimed.resumed)
+                await in_database(claims.hand_over, claimed.run, begun=claimed.resumed)
             elif claimed is not None:
                 await self._execute(claimed)
         except (
@@ -146,16 +151,16 @@ class RunHost:
         finally:
             self._supervisors.pop(run_id, None)
 
-    async def _execute(self, claimed: runs.Claimed) -> None:
+    async def _execute(self, claimed: claims.Claimed) -> None:
         run = claimed.run
         bind_contextvars(run_id=str(run.pk), user_id=str(run.user_id), trace_id=run.trace_id)
         logger.info("run %s begins attempt %d, trace %s", run.pk, run.attempt, run.trace_id)
         await self._begin(claimed)
 
-    async def _begin(self, claimed: runs.Claimed) -> None:
+    async def _begin(self, claimed: claims.Claimed) -> None:
         run, agent = claimed.run, installed_agents().get(claimed.run.agent)
         if claimed.recovered and (agent is None or not await self._may_go_on(run, agent.on_crash)):
-            await in_database(runs.give_back_attempt, run)
+            await in_database(claims.give_back_attempt, run)
             await self._end_lost(run, attempt=run.attempt - 1)
         elif agent is None and claimed.resumed:
             await self._end_lost(run, attempt=run.attempt)

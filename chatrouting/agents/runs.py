@@ -5,24 +5,31 @@ from its acceptance; a worker's claim then sets lease, fence and attempt. The en
 of what it kept waiting are one transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from chatrouting.agents import approvals, journal, saving
-from chatrouting.agents.admission import admit, alone_after, come_first, moved_after, place_for
+from chatrouting.agents.admission import (
+    admit,
+    alone_after,
+    come_first,
+    moved_after,
+    place_for,
+    something_waits,
+)
 from chatrouting.agents.contract import Usage
 from chatrouting.agents.models import ACTIVE, DeadLetter, Outcome, Priority, Run, RunStatus
-from chatrouting.agents.retries import STOPPED_AT_REST, is_free
-from chatrouting.conf import chat_settings
+from chatrouting.agents.retries import STOPPED_AT_REST
 from chatrouting.threads.models import Thread, ThreadMessage
-from chatrouting.threads.rules import Answer, add_answer, member_ids, seen_by
+from chatrouting.threads.rules import Answer, add_answer, seen_by
 from routing_core.errors import NotFound
 
 DEAD = (Outcome.FAILED, Outcome.TIMEOUT, Outcome.LOST)  # what an operator may want tried again
@@ -62,20 +69,6 @@ class Ended:
     admitted: tuple[Run, ...]
     moved: tuple[tuple[int, Run], ...]
     thread_deleted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """A run held by a worker.
-
-    `recovered`: another worker left it: its lease ran out, or it was to rest and is to be stopped. `resumed`:
-    it waited for a person, who has decided. `members`: who was in its thread.
-    """
-
-    run: Run
-    recovered: bool
-    resumed: bool = False
-    members: Sequence[str] = ()
 
 
 def accept(
@@ -123,65 +116,6 @@ def run_of(user_id: str, run_id: UUID) -> Run:
     return run
 
 
-def claim(run_id: UUID, worker: str) -> Claimed | None:
-    """Take the run for this worker; None where it is ended, queued, held by a live one, or rests."""
-    now, conf = timezone.now(), chat_settings()
-    run = Run.objects.filter(pk=run_id, status=RunStatus.RUNNING).first()
-    if run is None or not is_free(run, now):
-        return None
-    taken = Run.objects.filter(pk=run_id, status=RunStatus.RUNNING, fence=run.fence).update(
-        fence=F("fence") + 1,
-        attempt=run.attempt if run.waiting_since else run.attempt + 1,
-        worker=worker,
-        lease_until=now + timedelta(seconds=conf.lease_seconds),
-        started_at=run.started_at or now,
-        deadline=_deadline(run, now),
-        waiting_since=None,
-        retry_at=None,
-    )
-    if not taken:
-        return None
-    resumed = run.waiting_since is not None
-    held = Run.objects.select_related("question", "user").get(pk=run_id)
-    rested = run.retry_at is not None and run.cancel_requested_at is None
-    recovered = run.attempt > 0 and not resumed and not rested
-    return Claimed(held, recovered, resumed, member_ids(held.thread_id))
-
-
-def _deadline(run: Run, now: datetime) -> datetime:
-    """Until when the run may go on: the time that it waited for a person does not count."""
-    if run.deadline is None:
-        return now + timedelta(seconds=chat_settings().run_seconds)
-    return run.deadline + (now - run.waiting_since if run.waiting_since else timedelta())
-
-
-@transaction.atomic
-def renew_leases(worker: str) -> dict[UUID, bool]:
-    """Hold on to this worker's runs. Returns those it still holds, and whether each is to be stopped.
-
-    Their rows are locked by id, as by whoever else locks several.
-    """
-    held = Run.objects.filter(worker=worker, status=RunStatus.RUNNING).order_by("pk")
-    rows = held.select_for_update(no_key=True).values_list("pk", "cancel_requested_at")
-    stops = {run_id: asked is not None for run_id, asked in rows}
-    until = timezone.now() + timedelta(seconds=chat_settings().lease_seconds)
-    Run.objects.filter(pk__in=stops).update(lease_until=until)
-    return stops
-
-
-def give_back_attempt(run: Run) -> None:
-    """Note that this claim begins no attempt: it only ends what another worker left."""
-    held = Run.objects.filter(pk=run.pk, status=RunStatus.RUNNING, fence=run.fence)
-    held.update(attempt=F("attempt") - 1)
-
-
-def hand_over(run: Run, *, begun: bool = True) -> bool:
-    """Let go of a run so that another worker may take it at once. Not `begun`: no attempt was made."""
-    held = Run.objects.filter(pk=run.pk, status=RunStatus.RUNNING, fence=run.fence)
-    counted = {"handed_over": F("handed_over") + 1} if begun else {"attempt": F("attempt") - 1}
-    return bool(held.update(worker="", lease_until=timezone.now(), **counted))
-
-
 def request_stop(run: Run) -> bool:
     """Note that the run is to be stopped. False where it has ended already."""
     unfinished = Run.objects.filter(pk=run.pk).exclude(status=RunStatus.COMPLETED)
@@ -214,36 +148,52 @@ def end(run: Run, ending: Ending, locked: Sequence[str | int] | None = None) -> 
     now = timezone.now()
     thread = Thread.objects.select_for_update().filter(pk=run.thread_id).first()
     users = alone_after(run) if locked is None else locked
-    moved = Run.objects.filter(pk=run.pk, status=run.status, fence=run.fence).update(
-        status=RunStatus.COMPLETED,
-        fence=F("fence") + 1,
-        finished_at=now,
-        lease_until=None,
-        attempt=run.attempt if ending.attempt is None else ending.attempt,
-        **_ending_fields(ending),
-    )
-    if not moved:
+    ended = _ended(run, ending, now)
+    if ended is None:
         return None
-    answer = add_answer(run.question, Answer(run.answer_message_id, run.agent, ending.content), now)
-    Run.objects.filter(pk=run.pk).update(answer=answer)
-    approvals.close(run)
-    journal.close(run)
+    ended.answer = add_answer(
+        run.question, Answer(run.answer_message_id, run.agent, ending.content), now
+    )
+    if run.tool_calls.exists():
+        approvals.close(run)
+        journal.close(run)
     saving.forget(run)
     if ending.outcome in DEAD:
         DeadLetter.objects.create(
             kind=DeadLetter.Kind.RUN,
             run=run,
             state=DeadLetter.State.DEAD,
-            tries=run.attempt if ending.attempt is None else ending.attempt,
+            tries=ended.attempt,
             reason=_reason(ending),
         )
-    admitted = admit(users)
+    waits = something_waits(run, users)
+    admitted = admit(users) if waits else []
     return Ended(
-        Run.objects.get(pk=run.pk),
+        ended,
         tuple(admitted),
-        moved_after(run, admitted),
+        moved_after(run, admitted) if waits else (),
         thread_deleted=thread is None or thread.deleted_at is not None,
     )
+
+
+def _ended(run: Run, ending: Ending, now: datetime) -> Run | None:
+    """The run as it is from now on, but for its answer, which is to be added; None where it has moved on."""
+    changed: dict[str, object] = {
+        "status": RunStatus.COMPLETED,
+        "fence": run.fence + 1,
+        "finished_at": now,
+        "lease_until": None,
+        "attempt": run.attempt if ending.attempt is None else ending.attempt,
+        "answer_id": run.answer_message_id,
+        **_ending_fields(ending),
+    }
+    held = Run.objects.filter(pk=run.pk, status=run.status, fence=run.fence)
+    if not held.update(**changed):
+        return None
+    ended = copy(run)
+    for name, value in changed.items():
+        setattr(ended, name, value)
+    return ended
 
 
 def unclaimed(now: datetime, limit: int) -> list[Run]:
@@ -271,9 +221,9 @@ def unpublished(now: datetime, limit: int) -> list[Run]:
     return list(due.select_related("answer").order_by("finished_at")[:limit])
 
 
-def mark_published(run_id: UUID) -> None:
-    """The end of this run stands in its members' streams."""
-    Run.objects.filter(pk=run_id).update(end_published_at=timezone.now())
+def mark_published(run_ids: Collection[UUID]) -> None:
+    """The ends of these runs stand in their members' streams."""
+    Run.objects.filter(pk__in=run_ids).update(end_published_at=timezone.now())
 
 
 def _reason(ending: Ending) -> str:

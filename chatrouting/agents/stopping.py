@@ -5,7 +5,7 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils import timezone
 
-from chatrouting.agents import ending, runs
+from chatrouting.agents import claims, ending, runs
 from chatrouting.agents.models import Outcome, Run, RunStatus
 from chatrouting.agents.recovery import close_calls, text_so_far, tools_used
 from chatrouting.agents.retries import STOPPED_AT_REST
@@ -33,11 +33,11 @@ async def end_abandoned(run_id: UUID) -> bool:
 
     False where one holds it. It is taken first, so that no worker goes on with it meanwhile.
     """
-    taken = await in_database(runs.claim, run_id, "")
+    taken = await in_database(claims.claim, run_id, "")
     if taken is None:
         return False
     if not taken.resumed:
-        await in_database(runs.give_back_attempt, taken.run)
+        await in_database(claims.give_back_attempt, taken.run)
     attempt = taken.run.attempt - (0 if taken.resumed else 1)
     return await end_lost(taken.run, Outcome.CANCELLED, attempt=attempt)
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from django.utils import timezone
 
 from chatrouting import counters
-from chatrouting.agents import approvals, runs
+from chatrouting.agents import approvals, claims, runs
 from chatrouting.agents.audience import Audience
 from chatrouting.agents.contract import (
     Agent,
@@ -110,7 +110,7 @@ class Supervisor:
             await finish(self._run, ending)
         elif self._waits:
             await wake(self._run.pk)
-        elif self._stop is Stop.HANDED_OVER and await in_database(runs.hand_over, self._run):
+        elif self._stop is Stop.HANDED_OVER and await in_database(claims.hand_over, self._run):
             enqueue(self._run)
 
     async def _rests(self, ending: runs.Ending) -> bool:

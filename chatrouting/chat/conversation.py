@@ -93,8 +93,7 @@ def _say(
     else:
         thread = thread_of(ctx.user.id, message.thread_id)
     question = add_question(thread, ctx.user, message.content, ctx.request.id or "")
-    thread_of(ctx.user.id, thread.pk)  # again, alone with the thread: who was removed says no more
-    named = name_after(thread, message.content)
+    named = name_after(question.thread, message.content)
     priority = Priority.START if isinstance(message, StartAgent) else Priority.MESSAGE
     run = runs.accept(ctx.user.id, question, agent, priority, ctx.request.trace_id)
     if run.status == RunStatus.QUEUED and message.on_busy == "reject":
@@ -129,7 +128,7 @@ async def _tell(said: _Said) -> None:
     if said.run.status == RunStatus.RUNNING:
         enqueue(said.run)
     if told:  # the run need not wait until that is noted
-        await in_database(announced, said.question)
+        await announced(said.question)
 
 
 async def _tell_places(said: _Said) -> None:

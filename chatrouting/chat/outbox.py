@@ -5,10 +5,11 @@ The sweep is that of all the chat has to tell.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from django.utils import timezone
@@ -17,12 +18,14 @@ from redis.exceptions import RedisError
 
 from chatrouting.agents import dead_letters
 from chatrouting.agents.models import DeadLetter
+from chatrouting.batches import Batches
 from chatrouting.chat.messages import Author, MessageAdded
 from chatrouting.chat.removal import deleted_threads, remove
 from chatrouting.chat.titles import tell_title, untold_titles
 from chatrouting.chat.turnover import tell_turnover, untold_turnover
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
+from chatrouting.stream.loops import PerLoop
 from chatrouting.stream.publishing import Event, publish
 from chatrouting.threads.models import ThreadMessage
 from chatrouting.threads.rules import member_ids
@@ -54,9 +57,16 @@ async def announce(question: ThreadMessage, members: Sequence[str]) -> None:
         await publish(user_ids, Event(message, question.thread_id, run_id, key))
 
 
-def announced(question: ThreadMessage) -> None:
-    """Its members have been told of it."""
-    ThreadMessage.objects.filter(pk=question.pk).update(announced_at=timezone.now())
+async def announced(question: ThreadMessage) -> None:
+    """Note that its members have been told of it."""
+    await _announced.here.call(question.pk)
+
+
+def _note(question_ids: Collection[UUID]) -> None:
+    ThreadMessage.objects.filter(pk__in=question_ids).update(announced_at=timezone.now())
+
+
+_announced = PerLoop(lambda: Batches[UUID, None](_note))
 
 
 async def announce_late(question: ThreadMessage) -> None:
@@ -64,7 +74,7 @@ async def announce_late(question: ThreadMessage) -> None:
     run_id = question.asked_run.pk
     try:
         await announce(question, await in_database(member_ids, question.thread_id))
-        await in_database(announced, question)
+        await announced(question)
         await in_database(dead_letters.note_success, MESSAGE, run_id)
     except RedisError:
         raise

@@ -14,8 +14,12 @@ from chatrouting.chat.context import Context
 from chatrouting.chat.messages import as_stored
 from chatrouting.chat.models import Receipt
 from chatrouting.conf import chat_settings
-from routing_core.errors import InvalidFrame
+from routing_core.errors import InvalidFrame, Overloaded
 from routing_core.messages import Message
+
+TRIES = (
+    3  # the first may find a receipt that is too old, the second one of another that found it too
+)
 
 R = TypeVar("R", bound=Message)
 W = TypeVar("W")
@@ -38,15 +42,21 @@ def once(
     `InvalidFrame` where the id was used for another message.
     """
     digest = _digest(message)
-    try:
-        with transaction.atomic():
-            receipt = _taken(ctx, digest)
-            reply, left = work()
-            receipt.reply = as_stored(reply)
-            receipt.save(update_fields=["reply"])
-            return Done(reply, left)
-    except _Given as given:
-        return Done(_repeated(given.receipt, digest, reply_type), None)
+    mine = Receipt.objects.filter(user_id=ctx.user.id, request_id=ctx.request.id)
+    for _ in range(TRIES):
+        try:
+            with transaction.atomic():
+                receipt = _taken(ctx, digest)
+                reply, left = work()
+                receipt.reply = as_stored(reply)
+                receipt.save(update_fields=["reply"])
+                return Done(reply, left)
+        except _Given:
+            given = mine.filter(created_at__gte=_kept_since()).first()
+            if given is not None:
+                return Done(_repeated(given, digest, reply_type), None)
+            mine.filter(created_at__lt=_kept_since()).delete()
+    raise Overloaded(retry_after_ms=1_000)
 
 
 def is_repeated(ctx: Context) -> bool:
@@ -56,21 +66,20 @@ def is_repeated(ctx: Context) -> bool:
 
 
 class _Given(Exception):
-    def __init__(self, receipt: Receipt) -> None:
-        self.receipt = receipt
+    """There is a receipt of this id, perhaps one that is too old to count."""
 
 
 def _taken(ctx: Context, digest: str) -> Receipt:
-    """A new receipt. The insert waits for another transaction's of the same id. Raises `_Given`."""
-    mine = Receipt.objects.filter(user_id=ctx.user.id, request_id=ctx.request.id)
-    mine.filter(created_at__lt=_kept_since()).delete()
+    """A new receipt. The insert waits for another transaction's of the same id. Raises `_Given`.
+
+    It is the first of its transaction, which it takes with it where it fails.
+    """
     try:
-        with transaction.atomic():
-            return Receipt.objects.create(
-                user_id=ctx.user.id, request_id=ctx.request.id or "", digest=digest
-            )
+        return Receipt.objects.create(
+            user_id=ctx.user.id, request_id=ctx.request.id or "", digest=digest
+        )
     except IntegrityError:
-        raise _Given(mine.get()) from None
+        raise _Given from None
 
 
 def _kept_since() -> datetime:

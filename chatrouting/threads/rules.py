@@ -125,13 +125,13 @@ def add_question(
     """Append what a person said, leaving the place after it for the answer.
 
     The update locks the thread's row, so that what follows in the transaction is alone with it.
-    Raises `NotFound` where the thread was deleted.
+    Raises `NotFound` where the thread was deleted, or its author is no member any more.
     """
     now = timezone.now()
     there = Thread.objects.filter(pk=thread.pk, deleted_at=None)
     if not there.update(last_position=F("last_position") + 2, updated_at=now):
         raise _no_thread()
-    thread.refresh_from_db(fields=["last_position", "updated_at"])
+    thread = thread_of(author.id, thread.pk)
     return ThreadMessage.objects.create(
         thread=thread,
         position=thread.last_position - 1,

@@ -6,12 +6,12 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from chatrouting.agents import runs
+from chatrouting.agents import claims, runs
 from chatrouting.agents.models import Priority, Run
 from chatrouting.stream.publishing import event_log
 from chatrouting.testing.frames import Frame, read_frame
 from chatrouting.testing.people import make_person
-from chatrouting.threads.models import Thread
+from chatrouting.threads.models import Thread, ThreadMember
 from chatrouting.threads.rules import Person, add_question, new_thread
 from routing_core.envelope import event_frame
 
@@ -40,8 +40,9 @@ def ask(
     by: Person | None = None,
     priority: Priority = Priority.MESSAGE,
 ) -> Run:
-    """Say something in the thread, as its owner unless others are named; the run that is to answer it."""
+    """Say something in the thread, as its owner, or another member of it; the run that is to answer it."""
     author = by or owner_of(thread)
+    ThreadMember.objects.get_or_create(thread=thread, user_id=author.id)
     with transaction.atomic():
         question = add_question(thread, author, content)
         return runs.accept(author.id, question, agent, priority)
@@ -54,7 +55,7 @@ def a_claimed_run(content: str = "hello", agent: str = "demo") -> Run:
 
 def claimed(run: Run, worker: str = "") -> Run:
     """The run, as a worker that just took it has it."""
-    taken = runs.claim(run.pk, worker or uuid.uuid4().hex)
+    taken = claims.claim(run.pk, worker or uuid.uuid4().hex)
     assert taken is not None, "the run was not free"
     return taken.run
 

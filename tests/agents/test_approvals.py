@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from chatrouting.agents import approvals, runs
+from chatrouting.agents import approvals, claims, runs
 from chatrouting.agents.approvals import Decision
 from chatrouting.agents.contract import CrashPolicy, Delta, Thinking, ToolResult, ToolStatus, Usage
 from chatrouting.agents.contract import ToolCall as AgentsCall
@@ -195,7 +195,7 @@ async def test_the_deadline_stands_still_while_a_person_thinks(install):
     await in_database(Run.objects.filter(pk=run.pk).update, waiting_since=earlier)
     await decided(run)
 
-    taken = await in_database(runs.claim, run.pk, "worker")
+    taken = await in_database(claims.claim, run.pk, "worker")
 
     assert taken.resumed
     assert taken.run.deadline - before >= timedelta(hours=1)

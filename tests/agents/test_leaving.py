@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from chatrouting.agents import runs
+from chatrouting.agents import claims
 from chatrouting.agents.contract import CrashPolicy, Delta, ToolCall, ToolResult, ToolStatus
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
@@ -109,13 +109,13 @@ async def test_a_run_that_was_handed_over_is_enqueued_at_once(install, monkeypat
 def test_a_run_that_was_taken_and_not_begun_has_made_no_attempt():
     """Also one that no other worker could go on with is begun by another."""
     run = ask(a_thread())
-    taken = runs.claim(run.pk, "leaving")
+    taken = claims.claim(run.pk, "leaving")
 
-    assert runs.hand_over(taken.run, begun=False)
+    assert claims.hand_over(taken.run, begun=False)
 
     row = now_of(run)
     assert (row.attempt, row.handed_over, row.worker) == (0, 0, "")
-    assert not runs.claim(run.pk, "other").recovered
+    assert not claims.claim(run.pk, "other").recovered
 
 
 async def test_a_worker_that_leaves_while_it_claims_gives_the_run_back(install):

@@ -3,7 +3,7 @@
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from chatrouting.agents import runs, stopping
+from chatrouting.agents import claims, runs, stopping
 from chatrouting.agents.contract import Delta, ToolCall, ToolResult, ToolStatus
 from chatrouting.agents.models import Run
 from chatrouting.agents.models import ToolCall as JournaledCall
@@ -156,6 +156,6 @@ async def test_a_run_that_workers_handed_over_is_not_given_up_for_that(install):
 async def test_an_attempt_that_was_handed_over_is_counted_as_such(install):
     run = await left_behind(*WAITING, after="agent_delta")
 
-    assert await in_database(runs.hand_over, run)
+    assert await in_database(claims.hand_over, run)
 
     assert (await row_of(run)).handed_over == 1

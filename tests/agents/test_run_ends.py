@@ -163,7 +163,7 @@ def test_the_sweep_finds_ends_that_were_not_published():
     told, untold, fresh = a_claimed_run(), a_claimed_run(), a_claimed_run()
     for run in (told, untold, fresh):
         runs.end(run, DONE)
-    runs.mark_published(told.pk)
+    runs.mark_published([told.pk])
     earlier = timezone.now() - timedelta(seconds=4)
     Run.objects.filter(pk__in=[told.pk, untold.pk]).update(finished_at=earlier)
 

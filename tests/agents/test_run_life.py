@@ -1,13 +1,14 @@
 """A run's life, step by step: each transition happens once, to who holds the run."""
 
 import uuid
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from chatrouting.agents import runs
+from chatrouting.agents import claims, runs
 from chatrouting.agents.models import Outcome, Run, RunStatus
 from chatrouting.conf import chat_settings
 from chatrouting.threads.models import ThreadMember
@@ -93,7 +94,7 @@ def test_runs_of_two_threads_run_side_by_side():
 def test_a_claim_raises_fence_and_attempt_and_sets_lease_and_deadline():
     run, conf, before = ask(a_thread()), chat_settings(), timezone.now()
 
-    taken = runs.claim(run.pk, "w")
+    taken = claims.claim(run.pk, "w")
 
     assert taken is not None and not taken.recovered
     assert (taken.run.fence, taken.run.attempt, taken.run.worker) == (1, 1, "w")
@@ -104,24 +105,24 @@ def test_a_claim_raises_fence_and_attempt_and_sets_lease_and_deadline():
 def test_a_run_that_is_held_cannot_be_claimed():
     run = a_claimed_run()
 
-    assert runs.claim(run.pk, "other") is None
+    assert claims.claim(run.pk, "other") is None
 
 
 def test_a_queued_an_ended_and_a_missing_run_cannot_be_claimed():
     thread = a_thread()
     first, queued = claimed(ask(thread)), ask(thread)
-    assert runs.claim(queued.pk, "w") is None
+    assert claims.claim(queued.pk, "w") is None
     runs.end(first, DONE)
 
-    assert runs.claim(first.pk, "w") is None
-    assert runs.claim(uuid.uuid4(), "w") is None
+    assert claims.claim(first.pk, "w") is None
+    assert claims.claim(uuid.uuid4(), "w") is None
 
 
 def test_a_run_whose_lease_ran_out_is_taken_over():
     run = a_claimed_run()
     expire(run)
 
-    taken = runs.claim(run.pk, "other")
+    taken = claims.claim(run.pk, "other")
 
     assert taken is not None and taken.recovered
     assert (taken.run.fence, taken.run.attempt, taken.run.worker) == (2, 2, "other")
@@ -140,26 +141,45 @@ def test_eight_workers_that_claim_at_once_have_one_winner():
     """Row 51: one worker takes over, not two."""
     run = ask(a_thread())
 
-    found = in_threads(lambda n: runs.claim(run.pk, str(n)), range(8))
+    found = in_threads(lambda n: claims.claim(run.pk, str(n)), range(8))
 
     assert sum(taken is not None for taken in found) == 1
     assert now_of(run).fence == 1
 
 
-def test_a_claim_between_anothers_look_and_its_write_wins():
-    """Row 51: the write is a compare-and-set on what was looked at."""
-    run, first = ask(a_thread()), []
+def test_a_claim_between_anothers_look_and_its_write_gets_nothing():
+    """Row 51: what was looked at is locked until it is written."""
+    run, late = ask(a_thread()), []
 
     def overtaken(execute, sql, params, many, context):
-        if sql.startswith("UPDATE") and not first:
-            first.extend(in_threads(lambda worker: runs.claim(run.pk, worker), ["first"]))
+        if sql.startswith("UPDATE") and not late:
+            late.append(
+                begun.submit(in_threads, lambda worker: claims.claim(run.pk, worker), ["late"])
+            )
+            wait(late, timeout=0.2)  # where it must wait, it does
         return execute(sql, params, many, context)
 
-    with connection.execute_wrapper(overtaken):
-        second = runs.claim(run.pk, "second")
+    with ThreadPoolExecutor() as begun, connection.execute_wrapper(overtaken):
+        first = claims.claim(run.pk, "first")
 
-    assert (first[0].run.worker, second) == ("first", None)
+    assert first is not None and late[0].result() == [None]
     assert (now_of(run).worker, now_of(run).attempt) == ("first", 1)
+
+
+def test_many_runs_are_claimed_at_once_each_by_its_own_rules():
+    """One that is new, one that was lost, one that waited for a decision; none that is held or has ended."""
+    new, lost, held, queued = ask(a_thread()), a_claimed_run(), a_claimed_run(), a_claimed_run()
+    expire(lost)
+    runs.end(queued, DONE)
+
+    taken = claims.claim_all([each.pk for each in (new, lost, held, queued)], "w")
+
+    assert {run_id: (each.recovered, each.run.attempt) for run_id, each in taken.items()} == {
+        new.pk: (False, 1),
+        lost.pk: (True, 2),
+    }
+    assert all(each.run.fence == now_of(each.run).fence for each in taken.values())
+    assert taken[new.pk].members == [str(new.user_id)]
 
 
 def test_renewing_holds_a_workers_runs_and_no_others():
@@ -167,7 +187,7 @@ def test_renewing_holds_a_workers_runs_and_no_others():
     for run in (mine, other):
         expire(run)
 
-    held = runs.renew_leases("mine")
+    held = claims.renew_leases("mine")
 
     assert held == {mine.pk: False}
     assert now_of(mine).lease_until > timezone.now() > now_of(other).lease_until
@@ -178,7 +198,7 @@ def test_renewing_tells_of_a_stop():
     run = claimed(ask(a_thread()), worker)
     runs.request_stop(run)
 
-    assert runs.renew_leases(worker) == {run.pk: True}
+    assert claims.renew_leases(worker) == {run.pk: True}
 
 
 def test_a_run_that_was_taken_over_is_not_renewed_by_the_worker_before():
@@ -187,13 +207,13 @@ def test_a_run_that_was_taken_over_is_not_renewed_by_the_worker_before():
     expire(run)
     claimed(run)
 
-    assert runs.renew_leases(worker) == {}
+    assert claims.renew_leases(worker) == {}
 
 
 def test_a_run_handed_over_can_be_claimed_at_once():
     run = a_claimed_run()
 
-    assert runs.hand_over(run)
+    assert claims.hand_over(run)
     assert claimed(run).attempt == 2
 
 
@@ -202,7 +222,7 @@ def test_a_run_that_was_taken_over_cannot_be_handed_over():
     expire(run)
     taken = claimed(run, "other")
 
-    assert not runs.hand_over(run)
+    assert not claims.hand_over(run)
     assert now_of(run).worker == taken.worker
 
 

@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from chatrouting.agents import admission, retries, runs
+from chatrouting.agents import admission, claims, retries, runs
 from chatrouting.agents.contract import CrashPolicy
 from chatrouting.agents.models import ACTIVE, Outcome, Run, RunStatus
 from chatrouting.conf import chat_settings
@@ -52,7 +52,7 @@ class ThreadOfRuns(RuleBasedStateMachine):
     def claim(self, which, worker):
         run = self.asked[which % len(self.asked)]
         before = now_of(run)
-        taken = runs.claim(run.pk, worker)
+        taken = claims.claim(run.pk, worker)
         stopped = before.cancel_requested_at is not None
         free = before.lease_until is None or run.pk in getattr(self, "expired", set())
         free = free or (stopped and before.retry_at is not None)
@@ -76,7 +76,7 @@ class ThreadOfRuns(RuleBasedStateMachine):
     def renew(self, worker):
         rows = self.rows()
         own = {key for key, row in rows.items() if row.worker == worker and row.status == "running"}
-        assert own <= set(runs.renew_leases(worker))
+        assert own <= set(claims.renew_leases(worker))
         self.expired = getattr(self, "expired", set()) - own
 
     @precondition(lambda self: self.held)
@@ -85,7 +85,7 @@ class ThreadOfRuns(RuleBasedStateMachine):
         run = self._held(which)
         current = now_of(run)
         holds = current.fence == run.fence and current.status == RunStatus.RUNNING
-        assert runs.hand_over(run) == holds
+        assert claims.hand_over(run) == holds
         if holds:
             self.expired = getattr(self, "expired", set()) | {run.pk}
 

@@ -6,7 +6,7 @@ import uuid
 from django.contrib.auth import get_user_model
 from django.db.models import Q
 
-from chatrouting.agents import approvals, journal, removal, runs
+from chatrouting.agents import approvals, claims, journal, removal, runs
 from chatrouting.agents.models import Outcome, Run, RunStatus
 from chatrouting.chat import conversation, members, threads
 from chatrouting.chat.member_messages import AddMember, RemoveMember
@@ -81,7 +81,7 @@ class Crowd:
 
     def work(self, chance):
         running = self._one(chance, self.unfinished.filter(status=RunStatus.RUNNING))
-        claimed = runs.claim(running.pk, chance.choice(WORKERS))
+        claimed = claims.claim(running.pk, chance.choice(WORKERS))
         if claimed is None:
             return
         journal.begin(claimed.run, uuid.uuid4().hex, "note", {})
@@ -113,7 +113,7 @@ class Crowd:
     def conclude(self, chance):
         thread = self._one(chance, self.threads.filter(deleted_at__isnull=False))
         for run in thread.runs.filter(status=RunStatus.COMPLETED):
-            runs.mark_published(run.pk)
+            runs.mark_published([run.pk])
         if removal._to_be_told(thread.pk) is not None:
             removal._forget(thread.pk)
 
@@ -131,7 +131,7 @@ class Crowd:
 
     def renew(self, chance):
         held = self._one(chance, self.unfinished.exclude(worker=""))
-        runs.renew_leases(held.worker)
+        claims.renew_leases(held.worker)
 
     def _owner(self, thread):
         return next(person for person in self.people if person.id == str(thread.owner_id))

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from chatrouting.agents import ending, runs
+from chatrouting.agents import claims, ending, runs
 from chatrouting.agents.models import Outcome, Run
 from chatrouting.chat import conversation
 from chatrouting.chat.conversation import user_message
@@ -130,7 +130,7 @@ async def test_the_stop_is_of_the_transaction_that_accepts():
 
     await in_database(conversation._accept, a_context(person), message, "demo")
 
-    assert await in_database(runs.renew_leases, run.worker) == {run.pk: True}
+    assert await in_database(claims.renew_leases, run.worker) == {run.pk: True}
 
 
 async def test_a_place_that_was_told_late_is_corrected():

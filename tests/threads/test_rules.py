@@ -134,6 +134,17 @@ def test_nothing_is_said_to_a_thread_that_was_deleted_in_the_meantime():
     assert not thread.messages.exists()
 
 
+def test_who_was_removed_in_the_meantime_says_nothing_more():
+    owner, guest = a_person(), a_person()
+    thread = new_thread(owner, "title")
+    ThreadMember.objects.create(thread=thread, user_id=guest.id)
+    read_before = thread_of(guest.id, thread.pk)
+    ThreadMember.objects.filter(thread=thread, user_id=guest.id).delete()
+
+    with pytest.raises(NotFound), transaction.atomic():
+        add_question(read_before, guest, "late")
+
+
 def test_another_title_moves_the_thread_to_the_front_and_is_to_be_told():
     thread = new_thread(a_person(), "title")
     before = thread.updated_at
