@@ -1,5 +1,6 @@
 """uvicorn: frames are written straight to its transports, read as they are asked for, and it ends in order."""
 
+import asyncio
 import socket
 from types import FrameType
 from typing import Any, cast
@@ -14,6 +15,8 @@ from chatrouting.serving.joining import JoiningWriter
 LARGEST_MESSAGE = 1024 * 1024  # bytes; a larger one ends its socket
 NOT_UTF8 = 1007
 PIECE_BYTES = 512  # of what has come: so many are looked at, at a time
+FAREWELL_SECONDS = 1.0
+FAREWELL_LOOK_SECONDS = 0.05
 
 
 class UvicornWriter(JoiningWriter):
@@ -145,4 +148,21 @@ class UvicornServer(Server):
         for server in self.servers:
             server.close()
         await drain()
+        await self._end_untaken()
         await super().shutdown(sockets)
+
+    async def _end_untaken(self) -> None:
+        """Cut off clients that do not take their farewell; uvicorn would wait, and log a failure of each."""
+        try:
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                while self._untaken():  # noqa: ASYNC110 - reason: transports tell of no such moment
+                    await asyncio.sleep(FAREWELL_LOOK_SECONDS)
+        except TimeoutError:
+            for protocol in self._untaken():
+                protocol.transport.abort()
+
+    def _untaken(self) -> list[DirectProtocol]:
+        sockets = [
+            each for each in self.server_state.connections if isinstance(each, DirectProtocol)
+        ]
+        return [each for each in sockets if each.transport.get_write_buffer_size()]

@@ -126,9 +126,9 @@ class ProtocolClient:
         """Send exactly this."""
         await self._socket.send(frame)
 
-    async def send_text_bytes(self, text: bytes) -> None:
-        """Send a text frame with these bytes, also where they are no UTF-8."""
-        await self._socket.send(text, text=True)
+    async def send_text_bytes(self, *pieces: bytes) -> None:
+        """Send a text message with these bytes, also where they are no UTF-8, in so many frames."""
+        await self._socket.send(pieces[0] if len(pieces) == 1 else pieces, text=True)
 
     async def say(self, kind: str, id: str | None = None, **payload: Any) -> str:
         """Send a message. Returns its id, a fresh one where none is given."""

@@ -1,6 +1,11 @@
-"""uvicorn as this project runs it: who is heard is there."""
+"""uvicorn as this project runs it: what it writes and takes, who is heard is there, how it ends.
+
+What both servers hold of clients that read nothing stands in `integration/test_backpressure.py`.
+"""
 
 import asyncio
+import http.client
+import signal
 import socket
 
 import pytest
@@ -9,8 +14,15 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Opcode
 
+from chatrouting.agents.messages import AgentThinking
+from chatrouting.database import in_database
 from chatrouting.serving.uvicorn import DirectProtocol
+from chatrouting.stream.publishing import Event, publish
+from chatrouting.testing.people import make_person
+from tests.faults.mute import Mute
 
+EVENTS, MESSAGES = 200, 30  # fewer than may be in flight
+MEBIBYTE = 1024 * 1024
 PING_SECONDS = 0.1
 PONG_SECONDS = 0.2
 
@@ -66,3 +78,102 @@ async def test_only_who_is_not_heard_is_taken_for_gone(address, says):
     async with connect(address, ping_interval=None) as client:
         answer_no_ping(client)
         assert await lives(client, 1.0, says) is says
+
+
+@pytest.fixture(scope="module")
+def served(system):
+    return system.web(SERVER="uvicorn")
+
+
+@pytest.fixture
+def leaving(system):
+    """One that a test ends."""
+    return system.web(SERVER="uvicorn", CHATROUTING_DRAIN_SECONDS="0.5")
+
+
+@pytest.fixture
+async def alice(services):
+    return await in_database(make_person, "alice")
+
+
+async def tell(person, count, size=10):
+    for number in range(count):
+        event = Event(AgentThinking(text="x" * size, step=number + 1))
+        (record,) = await publish([person.user_id], event)
+    return record.seq
+
+
+async def test_what_is_written_to_the_transport_and_what_is_sent_keep_their_orders(served, alice):
+    """Rows 35, 40: events go the direct way, replies too, while both are made."""
+    async with await served.connect(alice) as a:
+        telling = asyncio.create_task(tell(alice, EVENTS))
+        asked = [await a.say("ping") for _ in range(MESSAGES)]
+        for id in asked:
+            await a.reply(id)
+        await a.at(await telling)
+        a.check_order()
+        assert [frame["id"] for frame in a.frames if "id" in frame] == asked
+
+
+async def test_a_message_in_several_pieces_is_one(served, alice):
+    """A character may be torn between two of them."""
+    async with await served.connect(alice) as a:
+        text = '{"type":"no_such_tÿpe","id":"torn"}'.encode()
+        middle = text.index("ÿ".encode()) + 1
+        await a.send_text_bytes(text[:middle], text[middle:])
+        answer = await a.reply("torn")
+    assert answer["payload"]["code"] == "unknown_type"
+
+
+async def test_text_that_is_not_utf8_ends_the_socket_alone(served, alice):
+    """Row 21: close code 1007, and no traceback of it."""
+    async with await served.connect(alice) as a, await served.connect(alice) as other:
+        await a.send_text_bytes(b'{"type":"\xff"}')
+        assert await a.closed() == 1007
+        assert (await other.ping())["type"] == "pong"
+    served.assert_no_traceback()
+
+
+async def test_a_message_over_a_mebibyte_ends_the_socket_alone(served, alice):
+    """Row 19: close code 1009."""
+    async with await served.connect(alice) as a, await served.connect(alice) as other:
+        await a.send(" " * (MEBIBYTE + 1))
+        assert await a.closed() == 1009
+        assert (await other.ping())["type"] == "pong"
+    served.assert_no_traceback()
+
+
+async def test_nothing_is_written_behind_a_close(served, alice):
+    """Row 43: events that come while a socket is being closed break nothing."""
+    async with await served.connect(alice) as a:
+        telling = asyncio.create_task(tell(alice, EVENTS))
+        await a.send_text_bytes(b"\xff")
+        assert await a.closed() == 1007
+        last = await telling
+    async with await served.connect(alice, since=(a.welcome["epoch"], a.seq)) as back:
+        await back.at(last)
+        back.check_order()
+    served.assert_no_traceback()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_takes_leave_of_every_socket_and_ends_with_0(leaving, alice, number):
+    """Rows 58, 70: also of one who reads nothing, which keeps nobody waiting."""
+    async with await leaving.connect(alice) as a, Mute(leaving, alice):
+        await a.at(
+            await tell(alice, 80, 64 * 1024)
+        )  # more than the kernel takes, less than ends it
+        leaving.process.send_signal(number)
+        assert (await a.expect_close(4200))["reconnect"] == "resume"
+        assert await asyncio.to_thread(leaving.stop, number) == 0
+    assert "did not end in order" not in leaving.output
+    leaving.assert_no_traceback()
+
+
+def test_a_client_cannot_name_the_prefix_of_the_site(served):
+    """Row 4: a header that another server knows makes no other address of a page."""
+    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=5)
+    connection.request("GET", "/evil/healthz", headers={"Daphne-Root-Path": "/evil"})
+    status = connection.getresponse().status
+    connection.close()
+    assert status == 404
