@@ -7,14 +7,23 @@ every user. Here a few threads work side by side, and what waits for them is cou
 import asyncio
 import contextvars
 import functools
+import logging
+import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 from chatrouting.conf import chat_settings
 from routing_core.errors import Overloaded
+
+logger = logging.getLogger(__name__)
+
+AWAY = (OperationalError, InterfaceError, Overloaded)
+PATIENCE_SECONDS = 120.0
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 5.0
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -74,3 +83,23 @@ def database_threads() -> DatabaseThreads:
 async def in_database(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call a synchronous function that uses the ORM from asynchronous code."""
     return await database_threads().run(functools.partial(function, *args, **kwargs))
+
+
+async def patiently(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """As `in_database`, and again while the database is away or locked, for two minutes.
+
+    For what has no client waiting, and does no harm where it was done although that could not be said.
+    Raises what the last try raises.
+    """
+    until = asyncio.get_running_loop().time() + PATIENCE_SECONDS
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        try:
+            return await in_database(function, *args, **kwargs)
+        except AWAY as error:
+            if asyncio.get_running_loop().time() + pause > until:
+                raise
+            name = getattr(function, "__qualname__", str(function))
+            logger.warning("the database is away, %s is tried again: %s", name, error)
+        await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - reason: only spreads load
+        pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

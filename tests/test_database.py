@@ -7,9 +7,9 @@ import time
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection
+from django.db import IntegrityError, OperationalError, connection
 
-from chatrouting.database import DatabaseThreads, database_threads, in_database
+from chatrouting.database import DatabaseThreads, database_threads, in_database, patiently
 from chatrouting.testing.people import make_person
 from routing_core.errors import Overloaded
 
@@ -159,3 +159,42 @@ def _grown_old():
 
 async def test_a_process_has_one_pool():
     assert database_threads() is database_threads()
+
+
+async def test_who_is_patient_outlasts_a_database_that_is_away(caplog):
+    """Row 53: a run is not lost for that."""
+    answers = [OperationalError("database is locked"), OperationalError("database is locked"), 7]
+
+    def work():
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert await patiently(work) == 7
+    assert caplog.text.count("the database is away") == 2
+
+
+async def test_patience_has_an_end(monkeypatch):
+    monkeypatch.setattr("chatrouting.database.PATIENCE_SECONDS", 0.3)
+    tried = []
+
+    def work():
+        tried.append(1)
+        raise OperationalError("database is locked")
+
+    with pytest.raises(OperationalError):
+        await patiently(work)
+    assert 1 < len(tried) < 10
+
+
+async def test_patience_is_for_the_database_alone():
+    tried = []
+
+    def work():
+        tried.append(1)
+        raise IntegrityError("it is there already")
+
+    with pytest.raises(IntegrityError):
+        await patiently(work)
+    assert len(tried) == 1

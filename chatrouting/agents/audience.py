@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from chatrouting.conf import chat_settings
-from chatrouting.database import in_database
+from chatrouting.database import patiently
 from chatrouting.threads.rules import member_ids
 
 
@@ -22,6 +22,6 @@ class Audience:
         """Their user ids."""
         now = asyncio.get_running_loop().time()
         if not self._members or now - self._read_at > chat_settings().audience_seconds:
-            self._members = await in_database(member_ids, self._thread_id)
+            self._members = await patiently(member_ids, self._thread_id)
             self._read_at = now
         return self._members

@@ -26,7 +26,7 @@ from chatrouting.agents.queue import enqueue
 from chatrouting.agents.recovery import ToolMessage, tell_calls, told_calls
 from chatrouting.agents.removal import conclude
 from chatrouting.batches import Batches
-from chatrouting.database import in_database
+from chatrouting.database import in_database, patiently
 from chatrouting.stream.log import Fenced, RunMark, TextChange
 from chatrouting.stream.loops import PerLoop
 from chatrouting.stream.publishing import Event, publish
@@ -84,7 +84,7 @@ async def finish(run: Run, ending: runs.Ending) -> bool:
     False where the run has moved on: another worker has it, or it has ended already. A Valkey that does
     not answer delays the news, which the sweep then brings, but not the end.
     """
-    ended = await in_database(runs.end, run, ending)
+    ended = await patiently(runs.end, run, ending)
     if ended is None:
         return False
     counters.runs_ended.labels(ending.outcome).inc()

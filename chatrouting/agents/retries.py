@@ -18,7 +18,7 @@ from chatrouting.agents.models import Run, RunStatus
 from chatrouting.agents.queue import enqueue_later
 from chatrouting.agents.recovery import tool_started
 from chatrouting.conf import chat_settings
-from chatrouting.database import in_database
+from chatrouting.database import patiently
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def is_free(run: Run, now: datetime) -> bool:
 
 async def retry_later(run: Run, policy: CrashPolicy, usage: Usage | None) -> bool:
     """Let a run that failed in a way that may pass be tried again. False where it is to end as it has failed."""
-    pause = await in_database(rest, run, policy, usage)
+    pause = await patiently(rest, run, policy, usage)
     if pause is None:
         return False
     logger.info("run %s is tried again in %.1f s", run.pk, pause)

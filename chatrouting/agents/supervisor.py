@@ -41,7 +41,7 @@ from chatrouting.agents.toolbox import Toolbox
 from chatrouting.agents.tools import installed_tools
 from chatrouting.agents.transcript import Transcript
 from chatrouting.conf import chat_settings
-from chatrouting.database import in_database
+from chatrouting.database import in_database, patiently
 from chatrouting.stream.log import Fenced, TextChange
 from chatrouting.threads.models import ThreadMessage
 from chatrouting.threads.rules import Person
@@ -121,7 +121,7 @@ class Supervisor:
     async def _place(self) -> Place:
         if not self._goes_on:
             return BEGINNING
-        return await in_database(place_of, self._run, resumed=self._resumed)
+        return await patiently(place_of, self._run, resumed=self._resumed)
 
     async def _attempt(self, publisher: RunPublisher, place: Place) -> runs.Ending | None:
         toolbox = self._toolbox = Toolbox(self._run, publisher, installed_tools(), place.calls)
@@ -175,7 +175,7 @@ class Supervisor:
         shown = approvals.Shown(
             publisher.text, transcript.thoughts, tuple(toolbox.used), transcript.usage
         )
-        admitted = await in_database(approvals.begin_waiting, self._run, shown)
+        admitted = await patiently(approvals.begin_waiting, self._run, shown)
         if admitted is None:
             self._stop = Stop.CANCELLED
             return False
@@ -201,7 +201,7 @@ class Supervisor:
         await transcript.settled()  # no tool is journaled before the members know of the attempt
         if self._goes_on:
             await toolbox.take_up(told=self._resumed)
-        ctx = await in_database(self._context, toolbox, place)
+        ctx = await patiently(self._context, toolbox, place)
         events = self._agent.run(ctx)
         try:
             async for event in events:

@@ -18,7 +18,7 @@ from chatrouting.agents.journal import RunOver
 from chatrouting.agents.models import OPEN, Approval, Run, ToolCall
 from chatrouting.agents.publisher import RunPublisher
 from chatrouting.agents.tools import Tool, ToolContext
-from chatrouting.database import in_database
+from chatrouting.database import patiently
 from chatrouting.threads.rules import Person
 from routing_core.messages import Message, rule_broken
 
@@ -82,7 +82,7 @@ class Toolbox:
 
         A call that a lost worker had begun is interrupted, unless its tool may be called again.
         """
-        for row in await in_database(journal.of_run, self._run):
+        for row in await patiently(journal.of_run, self._run):
             self._journaled[row.call_id] = row
             self._use(row.tool)
             if not told:
@@ -141,7 +141,7 @@ class Toolbox:
         if is_known:
             return
         self._use(journal.shown_name(name))
-        row = await in_database(journal.begin, self._run, call_id, name, given)
+        row = await patiently(journal.begin, self._run, call_id, name, given)
         self._demand_running()
         self._journaled[call_id] = row
         await self._tell(journal.told_begin(row))
@@ -174,7 +174,7 @@ class Toolbox:
         if call is None:
             raise RunOver
         duration_ms = round((time.monotonic() - call.began) * 1000)
-        row = await in_database(journal.end, call.row, result, duration_ms)
+        row = await patiently(journal.end, call.row, result, duration_ms)
         self._journaled[call_id] = row
         await self._tell(journal.told_end(row))
         self._open.pop(call_id, None)
@@ -190,7 +190,7 @@ class Toolbox:
             parsed = found.parse(arguments)
         except msgspec.ValidationError as error:
             return _invalid(call_id, error)
-        if not await in_database(_may_use, self._run, found):
+        if not await patiently(_may_use, self._run, found):
             text = "The person who started the run may not use this tool."
             return ToolResult(call_id, ToolStatus.DENIED, code="permission_denied", text=text)
         if not found.conditions.needs_approval:
@@ -209,14 +209,14 @@ class Toolbox:
             parsed = found.parse(approvals.arguments_of(row, approval))
         except msgspec.ValidationError as error:
             return _invalid(call_id, error)
-        await in_database(approvals.start, row)
+        await patiently(approvals.start, row)
         return await self._executed(found, call_id, parsed)
 
     async def _decided(self, row: ToolCall) -> Approval:
         """The decision about the call. Without one this does not return: the run is to wait."""
-        approval = await in_database(approvals.of, row)
+        approval = await patiently(approvals.of, row)
         if approval is None:
-            approval = await in_database(approvals.require, row)
+            approval = await patiently(approvals.require, row)
             self._demand_running()
             await self._tell(approvals.told_required(row, approval))
         elif approval.decision:

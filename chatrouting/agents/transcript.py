@@ -8,7 +8,7 @@ from chatrouting.agents.models import Run
 from chatrouting.agents.publisher import DELTA_CHARACTERS, RunPublisher
 from chatrouting.agents.saving import Place, used_by
 from chatrouting.conf import chat_settings
-from chatrouting.database import in_database
+from chatrouting.database import patiently
 
 
 class Transcript:
@@ -64,4 +64,4 @@ class Transcript:
         """Keep a place to go on from. Raises `AgentError` where its state cannot be kept."""
         told = Place(text=self._publisher.text, thoughts=self.thoughts, calls=calls)
         self._repeated_text, self._repeated_thoughts = "", 0
-        await in_database(saving.save, self._run, saving.as_json(state), told, self.usage)
+        await patiently(saving.save, self._run, saving.as_json(state), told, self.usage)
