@@ -14,7 +14,7 @@ FUNCTION_LINES = 50
 FUNCTION_ARGUMENTS = 5
 
 # A class on one of these says by its name, and by what it holds, what it is.
-SELF_EVIDENT = {"AppConfig", "BaseCommand"}
+SELF_EVIDENT = {"AppConfig", "BaseCommand", "PipedCommand"}
 CHECK_ID = re.compile(r"[a-z_]+\.[CDEIW]\d{3}")
 
 FILES = [

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import DatabaseError
 
+from chatrouting.console.operating import no_database
 from chatrouting.serving.demo_accounts import open_demo_accounts
 
 BACKLOG = 2_048
@@ -66,9 +67,7 @@ def demand_no_demo_accounts(address: Address) -> None:
     try:
         found = open_demo_accounts()
     except DatabaseError as error:
-        raise CommandError(
-            f"The database is not usable ({error}). Run `manage.py migrate`."
-        ) from None
+        raise no_database(error) from None
     if found:
         where = f", and {address.host} is not this machine alone" if settings.DEBUG else ""
         raise CommandError(

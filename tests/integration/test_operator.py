@@ -76,7 +76,7 @@ async def test_a_command_disconnects_one_socket(web, alice):
 
 
 async def test_a_name_that_nobody_has_is_an_error(services):
-    with pytest.raises(CommandError, match="Nobody is connected"):
+    with pytest.raises(CommandError, match="Nobody has the name"):
         await in_database(printed, "disconnect", "--user", "nobody-at-all")
 
 

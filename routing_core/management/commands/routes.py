@@ -3,14 +3,15 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from routing_core.live import live_router
+from routing_core.management.piped import PipedCommand
 from routing_core.reference import described, markdown
 from routing_core.router import Router
 
 
-class Command(BaseCommand):
+class Command(PipedCommand):
     help = "List every message type a client may send, and the handler that serves it."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -2,14 +2,14 @@
 
 import json
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from redis.exceptions import RedisError
+from django.core.management.base import CommandError, CommandParser
 
 from chatrouting.connections.breakers import routes_guarded
 from chatrouting.console.breakers import reset, standings
+from chatrouting.console.operating import OperatorCommand
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "List the breakers of all routes, or reset one: close it and forget its failures."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -20,10 +20,12 @@ class Command(BaseCommand):
     def handle(
         self, *args: object, action: str, route: str | None, json: bool, **options: object
     ) -> None:
-        try:
-            self._reset(route) if action == "reset" else self._list(as_json=json)
-        except RedisError as error:
-            raise CommandError(f"Valkey does not answer: {error}") from None
+        if action == "reset":
+            self._reset(route)
+        elif route is not None:
+            raise CommandError(f"`list` shows every route; {route!r} is one too many.")
+        else:
+            self._list(as_json=json)
 
     def _reset(self, route: str | None) -> None:
         known = routes_guarded()

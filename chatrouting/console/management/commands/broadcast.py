@@ -4,8 +4,7 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import transaction
 from msgspec import UNSET
 from redis.exceptions import RedisError
@@ -14,12 +13,13 @@ from chatrouting.chat.broadcasting import tell
 from chatrouting.chat.broadcasts import keep
 from chatrouting.chat.messages import Audience, SendBroadcast
 from chatrouting.chat.models import Broadcast
+from chatrouting.console.operating import OperatorCommand, person_named
 from chatrouting.stream.availability import demand_valkey
 from routing_core.errors import RoutingError
 from routing_core.messages import checked
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Tell users something: those who are connected see it now, the others when they come back. "
         "One that is interrupted goes on by itself where a worker runs, and with --resume."
@@ -79,12 +79,4 @@ def _audience(options: dict[str, Any]) -> Audience:
 
 def _ids(names: list[str] | None) -> Any:
     """The ids of the people with these names. Raises `CommandError` for a name that nobody has."""
-    if names is None:
-        return UNSET
-    users = get_user_model()._default_manager
-    field = get_user_model().USERNAME_FIELD
-    found = {user.get_username(): str(user.pk) for user in users.filter(**{f"{field}__in": names})}
-    missing = sorted(set(names) - set(found))
-    if missing:
-        raise CommandError(f"Nobody has the name {missing[0]!r}.")
-    return list(found.values())
+    return UNSET if names is None else [str(person_named(name).pk) for name in dict.fromkeys(names)]

@@ -3,17 +3,18 @@
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from chatrouting.connections.models import Connection
 from chatrouting.console.browsers import browser_name
 from chatrouting.console.living import connections_alive
+from chatrouting.console.operating import OperatorCommand, person_named
 from routing_core.envelope import timestamp
 
 COLUMNS = ("connection_id", "user", "address", "browser", "process", "opened_at", "position")
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "List the open sockets of all web processes that are alive."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -23,7 +24,7 @@ class Command(BaseCommand):
     def handle(self, *args: object, user: str | None, **options: Any) -> None:
         found = connections_alive().select_related("user", "process").order_by("-opened_at")
         if user is not None:
-            found = found.filter(user__username=user)
+            found = found.filter(user=person_named(user))
         rows = [_row(connection) for connection in found]
         if options["json"]:
             self.stdout.write(json.dumps(rows, indent=2))

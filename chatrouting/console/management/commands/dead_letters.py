@@ -4,10 +4,11 @@ import json
 import logging
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from chatrouting.agents import dead_letters
 from chatrouting.agents.models import DeadLetter
+from chatrouting.console.operating import OperatorCommand
 from routing_core.envelope import timestamp
 from routing_core.errors import RoutingError
 
@@ -18,7 +19,7 @@ COLUMNS = ("id", "kind", "state", "tries", "run_id", "user", "reason")
 ACTS = {"replay": dead_letters.replay, "discard": dead_letters.discard}
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "List, replay and discard dead letters: runs and publications that failed for good."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -2,13 +2,14 @@
 
 import uuid
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from chatrouting.console.disconnecting import disconnect
 from chatrouting.console.living import connections_alive
+from chatrouting.console.operating import OperatorCommand, person_named
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "Close open sockets with code 4004; their pages do not come back by themselves."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -20,7 +21,8 @@ class Command(BaseCommand):
         self, *args: object, user: str | None, connection: uuid.UUID | None, **options: object
     ) -> None:
         found = connections_alive()
-        found = found.filter(**({"user__username": user} if user else {"pk": connection}))
+        named = {"pk": connection} if user is None else {"user": person_named(user)}
+        found = found.filter(**named)
         count = disconnect(found, "manage.py disconnect")
         if not count:
             raise CommandError("Nobody is connected under this name or id.")

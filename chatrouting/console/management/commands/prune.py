@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
+from chatrouting.console.operating import OperatorCommand, demand_positive
 from chatrouting.console.pruning import BATCH, PRUNABLE
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Remove rows that are no longer needed. Workers do the same by themselves once an hour; "
         "events are kept in Valkey and expire there."
@@ -24,11 +25,12 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="only say how many there are")
 
     def handle(self, *args: object, only: list[str] | None, **options: Any) -> None:
+        demand_positive(options, "batch")
         for prunable in PRUNABLE:
             if only and prunable.name not in only:
                 continue
             if options["dry_run"]:
                 count, verb = prunable.rows().count(), "to prune"
             else:
-                count, verb = sum(prunable.prune(max(options["batch"], 1))), "pruned"
+                count, verb = sum(prunable.prune(options["batch"])), "pruned"
             self.stdout.write(f"{prunable.name}: {count} {verb} ({prunable.why})")

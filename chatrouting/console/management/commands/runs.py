@@ -5,11 +5,12 @@ import logging
 import uuid
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from chatrouting.agents.dead_letters import ask_again
 from chatrouting.agents.models import Run, RunStatus
 from chatrouting.agents.stopping import stop_now
+from chatrouting.console.operating import OperatorCommand, demand_positive, person_named
 from routing_core.envelope import timestamp
 from routing_core.errors import RoutingError
 
@@ -19,7 +20,7 @@ COLUMNS = ("run_id", "status", "outcome", "agent", "user", "attempt", "created_a
 NEWEST = 50
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = "List, show, stop and retry runs."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -41,8 +42,9 @@ class Command(BaseCommand):
         getattr(self, f"_{act}")(**options)
 
     def _list(self, **options: Any) -> None:
+        demand_positive(options, "limit")
         asked = {
-            "user__username": options["user"],
+            "user": person_named(options["user"]) if options["user"] is not None else None,
             "status": options["status"],
             "thread_id": options["thread"],
         }

@@ -6,9 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from websockets.exceptions import WebSocketException
 
+from chatrouting.console.operating import OperatorCommand, demand_positive
 from chatrouting.serving.address import Address
 from chatrouting.stream.availability import demand_valkey
 from chatrouting.testing.device import Refused, Site
@@ -20,7 +21,7 @@ FIGURES = (
 )  # fmt: skip
 
 
-class Command(BaseCommand):
+class Command(OperatorCommand):
     help = (
         "Make throw-away people, publish to them, cut their sockets, resume, and count. "
         "Ends with 1 where anything was lost, doubled, out of order, or reached somebody else."
@@ -63,9 +64,7 @@ class Command(BaseCommand):
 
 
 def _plan(options: dict[str, Any]) -> Plan:
-    for name in ("users", "devices", "events", "rate"):
-        if options[name] <= 0:
-            raise CommandError(f"--{name} is {options[name]}; it must be more than 0.")
+    demand_positive(options, "users", "devices", "events", "rate")
     if options["cuts"] < 0:
         raise CommandError(f"--cuts is {options['cuts']}; it must not be less than 0.")
     return Plan(
