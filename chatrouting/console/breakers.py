@@ -1,13 +1,11 @@
 """The breakers of all routes: how they stand, and an operator closes one."""
 
-import functools
 import logging
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import redis
-from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
@@ -15,17 +13,14 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import path
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from chatrouting.connections.breakers import breaker_key, read, routes_guarded
 from chatrouting.connections.models import Breaker
 from chatrouting.console.readonly import ReadOnlyAdmin
+from chatrouting.console.valkey import valkey_now
 from chatrouting.stream.doorbell import ring_breaker_now
 
 logger = logging.getLogger(__name__)
-
-VALKEY_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +42,10 @@ class Standing:
         return asdict(self)
 
 
-@functools.cache
-def _valkey() -> redis.Redis:
-    return redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=VALKEY_SECONDS, socket_connect_timeout=VALKEY_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )  # fmt: skip
-
-
 def standings() -> list[Standing]:
     """Those of all routes, by name. Raises redis-py's errors where Valkey does not answer."""
     routes = routes_guarded()
-    values: Any = _valkey().mget([breaker_key(route) for route in routes])
+    values: Any = valkey_now().mget([breaker_key(route) for route in routes])
     return [_standing(route, value) for route, value in zip(routes, values, strict=True)]
 
 
@@ -75,7 +62,7 @@ def reset(route: str, by: str) -> bool:
 
     `by` names who did it, for the log. Raises redis-py's errors where Valkey does not answer.
     """
-    forgotten = bool(_valkey().delete(breaker_key(route)))
+    forgotten = bool(valkey_now().delete(breaker_key(route)))
     ring_breaker_now(route)
     logger.info("%s resets the breaker of %s", by, route)
     return forgotten

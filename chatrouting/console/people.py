@@ -7,10 +7,12 @@ from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
+from redis.exceptions import RedisError
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from chatrouting.console.readonly import ReadOnlyAdmin, SearchById
+from chatrouting.console.streams import standings
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -24,9 +26,23 @@ class UserAdmin(SearchById, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,t
     actions = None
     list_per_page = 50
     show_full_result_count = False
+    readonly_fields = ("stream",)
+    fieldsets = (*(DjangoUserAdmin.fieldsets or ()), ("Stream", {"fields": ("stream",)}))
     list_display = ("username", "email", "is_active", "is_staff", "last_login", "date_joined")
     search_help_text = "Search by name, e-mail address or id"
     id_fields: ClassVar = {int: ("id",)}
+
+    @admin.display(description="events")
+    def stream(self, user: User) -> str:
+        """How it stands."""
+        try:
+            (found,) = standings([str(user.pk)])
+        except RedisError:
+            return "Valkey does not answer."
+        kept = f"{found.events} kept, up to {found.seq}"
+        if found.behind is None:
+            return f"{kept}; nobody connected"
+        return f"{kept}; {found.sockets} connected, the slowest {found.behind} behind"
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, ...]:
         """With a person goes all that is theirs; that it cannot be deleted on its own does not matter here.

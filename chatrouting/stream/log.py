@@ -186,13 +186,13 @@ class EventLog:
 
     async def run_text(self, user_id: str, run_id: str) -> RunText:
         """What an unfinished run has written, and the position in this user's stream it is true at."""
-        run = _key(user_id, f"run:{run_id}")
+        run = key_of(user_id, f"run:{run_id}")
         *_, found = await self._client.call_all(
             [
                 ("MULTI",),
-                ("GET", _key(user_id, f"text:{run_id}")),
+                ("GET", key_of(user_id, f"text:{run_id}")),
                 ("HMGET", run, "seq", "epoch"),
-                ("HGET", _key(user_id, "meta"), "epoch"),
+                ("HGET", key_of(user_id, "meta"), "epoch"),
                 ("EXEC",),
             ]
         )
@@ -205,7 +205,7 @@ class EventLog:
         keep = self._conf.position_seconds
         calls: list[Call] = [
             (
-                (_key(user_id, "meta"), _key(user_id, "stream")),
+                (key_of(user_id, "meta"), key_of(user_id, "stream")),
                 (epoch, seq, _new_epoch(), limit, keep, PAGE_BYTES),
             )
             for user_id, epoch, seq, limit in asked
@@ -221,7 +221,7 @@ class EventLog:
         once = conf.receipt_seconds if append.key else ""
         arguments = (append.body, user_id, _new_epoch(), *kept, once, *_marked(mark),
                      append.membership.value, bell.channel, bell.head)  # fmt: skip
-        return tuple(_key(user_id, name) for name in names), arguments
+        return tuple(key_of(user_id, name) for name in names), arguments
 
 
 def _new_epoch() -> str:
@@ -229,7 +229,7 @@ def _new_epoch() -> str:
     return f"{random.getrandbits(128):032x}"
 
 
-def _key(user_id: str, name: str) -> str:
+def key_of(user_id: str, name: str) -> str:
     """All keys of a user carry one hash tag, so that a cluster keeps them together."""
     return f"{{u:{user_id}}}:{name}"
 

@@ -14,6 +14,7 @@ from django.urls import reverse
 from chatrouting.agents.models import Run
 from chatrouting.database import in_database
 from chatrouting.testing.people import Person, make_person
+from chatrouting.testing.system import wait_until
 
 LIST = "admin:chatrouting_connections_connection_changelist"
 
@@ -43,6 +44,18 @@ def operator(*permissions: str) -> tuple[Person, Client]:
 def act(client: Client, action: str, *connection_ids: str) -> int:
     data = {"action": action, "_selected_action": connection_ids}
     return client.post(reverse(LIST), data, follow=True).status_code
+
+
+async def test_a_command_shows_what_waits_for_who_is_away(web, alice):
+    """Row 44: the events are in the stream, and how many is seen."""
+    command = ("streams", "--user", alice.name, "--json")
+    async with await web.connect(alice) as a:
+        asked = await a.ask("user_message", content="/stream 100 20")
+        await a.expect_event("agent_delta")
+    run = Run.objects.filter(pk=asked["payload"]["run_id"], end_published_at__isnull=False)
+    await in_database(wait_until, run.exists, "the end of the run")
+    (away,) = json.loads(await in_database(printed, *command))
+    assert away["behind"] is None and away["events"] == away["seq"] > a.seq
 
 
 async def test_a_command_lists_who_is_connected(web, alice):
