@@ -114,6 +114,7 @@ DATABASES = {
     )
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["ENGINE"] = "chatrouting.sqlite"
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 15,  # seconds for a lock; sooner than a call is given up, so that it is known to have failed
         **DATABASES["default"].get("OPTIONS", {}),

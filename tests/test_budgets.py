@@ -144,4 +144,5 @@ def test_a_check_id_means_one_thing():
 def test_no_file_has_a_name_that_says_nothing():
     empty = {"utils", "util", "helpers", "helper", "manager", "managers", "base", "common", "misc"}
 
-    assert [shown(path) for path in FILES if {path.stem, path.parent.name} & empty] == []
+    named = [path for path in FILES if shown(path) != "chatrouting/sqlite/base.py"]  # by Django
+    assert [shown(path) for path in named if {path.stem, path.parent.name} & empty] == []

@@ -37,6 +37,11 @@ logger = logging.getLogger(__name__)
 
 Kind = DeadLetter.Kind
 
+ENDS_AT_ONCE = (
+    2  # of many that end together: what begins meanwhile must not stand behind all of them
+)
+
+_ends = PerLoop(lambda: asyncio.Semaphore(ENDS_AT_ONCE))
 _published = PerLoop(lambda: Batches[UUID, None](runs.mark_published))
 
 CONTENT_BYTES = 256 * 1024
@@ -84,7 +89,8 @@ async def finish(run: Run, ending: runs.Ending) -> bool:
     False where the run has moved on: another worker has it, or it has ended already. A Valkey that does
     not answer delays the news, which the sweep then brings, but not the end.
     """
-    ended = await patiently(runs.end, run, ending)
+    async with _ends.here:
+        ended = await patiently(runs.end, run, ending)
     if ended is None:
         return False
     counters.runs_ended.labels(ending.outcome).inc()
