@@ -1,6 +1,7 @@
 """A run that needs more than one attempt, on real processes: its agent failed, or its worker was killed."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -133,3 +134,41 @@ async def test_a_worker_that_is_to_stop_lets_a_run_end_that_would_be_lost(
     end = events[-1]["payload"]
     assert (end["outcome"], end["attempt"]) == (outcome, 1)
     worker.assert_no_traceback()
+
+
+async def test_a_run_whose_worker_has_just_died_is_stopped_without_another(own_system, own, alice):
+    """Row 97: its lease has not run out; once it has, a web process ends the run."""
+    environment = {**own, "CHATROUTING_PROCESS_HEARTBEAT_SECONDS": "0.3"}
+    worker, web = own_system.worker(**own), own_system.web(**environment)
+    async with await web.connect(alice) as a:
+        accepted = await a.ask("user_message", content="/hang")
+        run_id = accepted["payload"]["run_id"]
+        await a.expect_event("agent_delta", run_id=run_id)
+        worker.kill()
+        stopping = await a.ask("stop_agent", run_id=run_id)
+        events = await a.whole_run(run_id)
+
+    check_run(events)
+    end = events[-1]["payload"]
+    assert (stopping["type"], end["outcome"], end["attempt"]) == ("run_stopping", "cancelled", 1)
+    assert end["content"] == "I do nothing until I am stopped. "
+
+
+async def test_a_run_that_rests_is_stopped_within_a_second(own_system, own, alice):
+    """Row 97: no worker holds it, and the text so far is kept."""
+    environment = {**own, "CHATROUTING_RUN_PAUSE_SECONDS": "30"}
+    worker, web = own_system.worker(**environment), own_system.web(**environment)
+    async with await web.connect(alice) as a:
+        accepted = await a.ask("user_message", content="/flaky 1")
+        run_id = accepted["payload"]["run_id"]
+        await asyncio.to_thread(worker.has_said, "is tried again in")
+        status = await a.ask("run_status", run_id=run_id)
+        began = time.monotonic()
+        await a.ask("stop_agent", run_id=run_id)
+        events = await a.whole_run(run_id)
+        assert time.monotonic() - began < 1
+
+    check_run(events)
+    assert (status["payload"]["status"], status["payload"]["attempt"]) == ("running", 1)
+    assert status["payload"]["text"] == "This may go better soon. "
+    assert events[-1]["payload"]["content"] == "This may go better soon. "
