@@ -240,7 +240,10 @@ LOGGING = {
         },
     },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "plain" if DEBUG else "json"}
+        "console": {
+            "class": "chatrouting.loglines.LineATurn",
+            "formatter": "plain" if DEBUG else "json",
+        }
     },
     "loggers": {
         name: {"level": "WARNING"} for name in ("asyncio", "daphne", "httpx2", "streaq", "uvicorn")

@@ -29,12 +29,14 @@ logger = logging.getLogger(__name__)
 
 OUTAGE_RETRY_MS = 2_000
 TIMEOUT_RETRY_MS = 1_000
+APART = 0.01  # of a handler's time: 0.05 s of five
 
 
 async def limit_time(ctx: Context, message: Message, call_next: Next[Context]) -> Message | None:
     """No handler takes longer than its limit; what it still does after is not heard.
 
-    A timer costs as much as a short handler: there is one from where a handler first waits.
+    A timer costs as much as a short handler: there is one from where a handler first waits. Those that
+    began together end some moments apart, so that nobody else has to wait for all their ends.
     """
     deadline = asyncio.get_running_loop().time() + chat_settings().handler_seconds
     try:
@@ -42,7 +44,8 @@ async def limit_time(ctx: Context, message: Message, call_next: Next[Context]) -
         begun = begin(cast(Coroutine[Any, Any, Message | None], call_next(ctx, message)))
         if not isinstance(begun, Waits):
             return begun
-        async with asyncio.timeout_at(deadline):
+        apart = random.uniform(0, APART * chat_settings().handler_seconds)  # noqa: S311 - reason: only spreads load
+        async with asyncio.timeout_at(deadline + apart):
             return await begun.done()
     except TimeoutError as error:
         raise HandlerTimeout(retry_after_ms=TIMEOUT_RETRY_MS) from error

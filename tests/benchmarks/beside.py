@@ -1,7 +1,8 @@
 """`python -m tests.benchmarks.beside`: what a strain of one kind costs somebody else on the same process.
 
 Round trips of a bystander, one after another, on a quiet site and beside each strain, in the same run. The
-flood into a sink says which part of the flood's ratio is the machine's. No figure decides anything.
+flood into a sink says which part of the flood's ratio is the machine's, fifty answers which part of that of
+fifty time-outs or crashes. No figure decides anything.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from tests.benchmarks.plan import Account
     from tests.benchmarks.strains import Scene
 
-STRAINS = ("flood", "sink", "timeouts", "crashes")
+STRAINS = ("flood", "sink", "answers", "timeouts", "crashes")
 ROUND_TRIPS = 400
 PAUSE_SECONDS = 0.005
 MANY = 50
@@ -94,11 +96,12 @@ async def _measure(scene: "Scene", person: "Account", names: Sequence[str], roun
         await _round_trips(bystander)
         for _ in range(rounds):
             for name in names:
-                begin = await STRAINS[name](scene)
-                quiet = await _round_trips(bystander)
-                strain = asyncio.create_task(begin())
-                beside = await _round_trips(bystander, strain)
-                _say(f"{name}: {_compared(quiet, beside)}; {await strain}")
+                async with AsyncExitStack() as stack:
+                    begin = await STRAINS[name](scene, stack)
+                    quiet = await _round_trips(bystander)
+                    strain = asyncio.create_task(begin())
+                    beside = await _round_trips(bystander, strain)
+                    _say(f"{name}: {_compared(quiet, beside)}; {await strain}")
 
 
 async def _round_trips(

@@ -1,6 +1,7 @@
-"""What strains a site: a flood, the same into a sink, fifty handlers that take too long or raise.
+"""What strains a site: a flood, the same into a sink; fifty handlers that answer, take too long or raise.
 
 Each is prepared while the site is quiet; what it gives is begun then, and ends by itself with a sentence.
+Fifty answers are the control of the other two: they, and those who read them, cost the machine something.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +42,8 @@ class Scene:
         return sum(cpu_seconds(web.process.pid) for web in self.webs)
 
 
-Strain = Callable[[Scene], Awaitable[Begin]]
+# What it leaves is cleared away with the stack.
+Strain = Callable[[Scene, AsyncExitStack], Awaitable[Begin]]
 
 
 def child(core: int, *arguments: str) -> "subprocess.Popen[str]":
@@ -63,12 +66,12 @@ async def connect(web: Web, person: Account) -> ProtocolClient:
     return await client.ready()
 
 
-async def flood(scene: Scene) -> Begin:
+async def flood(scene: Scene, stack: AsyncExitStack) -> Begin:
     """One person sends 5 000 frames a second, spread over the processes."""
     return await _flood(scene, [(web.url, web.origin) for web in scene.webs])
 
 
-async def sink(scene: Scene) -> Begin:
+async def sink(scene: Scene, stack: AsyncExitStack) -> Begin:
     """The same, but the site sees nothing of it: the machine's part."""
     return await _flood(scene, [(f"ws://{scene.sink}/", f"http://{scene.sink}")])
 
@@ -95,33 +98,40 @@ async def _flood(scene: Scene, addresses: Sequence[tuple[str, str]]) -> Begin:
     return begin
 
 
-async def timeouts(scene: Scene) -> Begin:
+async def answers(scene: Scene, stack: AsyncExitStack) -> Begin:
+    """Fifty people call a handler that answers."""
+    return await _called(scene, stack, "test.context", "test.shown")
+
+
+async def timeouts(scene: Scene, stack: AsyncExitStack) -> Begin:
     """Fifty people call a handler that takes ten seconds."""
-    return await _called(scene, "test.sleep", "handler_timeout")
+    return await _called(scene, stack, "test.sleep", "handler_timeout")
 
 
-async def crashes(scene: Scene) -> Begin:
+async def crashes(scene: Scene, stack: AsyncExitStack) -> Begin:
     """Fifty people call a handler that raises."""
-    return await _called(scene, "test.crash", "internal")
+    return await _called(scene, stack, "test.crash", "internal")
 
 
-async def _called(scene: Scene, kind: str, code: str) -> Begin:
-    clients = [await connect(scene.webs[0], each) for each in scene.people]
+async def _called(scene: Scene, stack: AsyncExitStack, kind: str, told: str) -> Begin:
+    clients = [
+        await stack.enter_async_context(await connect(scene.webs[0], each)) for each in scene.people
+    ]
 
     async def call(client: ProtocolClient) -> float:
         began = time.perf_counter()
         answer = await client.ask(kind)
-        if answer["payload"].get("code") != code:
-            raise AssertionError(f"not {code}: {answer}")
+        if answer["payload"].get("code", answer["type"]) != told:
+            raise AssertionError(f"not {told}: {answer}")
         return time.perf_counter() - began
 
     async def begin() -> str:
         took = await asyncio.gather(*(call(each) for each in clients))
-        for each in clients:
-            await each.close()
-        return f"{len(took)} answered {code}, the last after {max(took):.2f} s"
+        return f"{len(took)} answered {told}, the last after {max(took):.2f} s"
 
     return begin
 
 
-STRAINS: dict[str, Strain] = {each.__name__: each for each in (flood, sink, timeouts, crashes)}
+STRAINS: dict[str, Strain] = {
+    each.__name__: each for each in (flood, sink, answers, timeouts, crashes)
+}
