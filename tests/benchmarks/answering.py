@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.answering`: how soon runs begin, how fast many go on, and what both cost.
+"""`python -m tests.benchmarks.answering`: how soon runs begin and are stopped, how fast many go on, and the cost.
 
 One web process and one worker on a fresh database and Valkey. Figures in milliseconds, and CPU of the
 processes for each run; no figure decides anything.
@@ -27,6 +27,7 @@ AT_ONCE = (1, 20)
 ROUNDS = 10
 RUNS = 200
 DELTAS = 50
+CANCELS = 60
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -94,6 +95,8 @@ async def _measure(site: Site, people: "list[Account]", rounds: int, count: int)
         await asyncio.gather(*(_soon(client) for client in opened))
         for at_once in AT_ONCE:
             await _first_events(site, opened[:at_once], rounds)
+        cancelled = [await _cancelled(opened[0]) for _ in range(CANCELS)]
+        _say(f"{CANCELS} cancels of an async tool, one at a time: {_spread(cancelled)}")
     async with AsyncExitStack() as stack:
         opened = [await _open(site.web, person) for person in people[:count]]
         for client in opened:
@@ -138,14 +141,29 @@ async def _soon(client: "ProtocolClient", content: str = "/think 0") -> float:
     return seconds
 
 
+async def _cancelled(client: "ProtocolClient") -> float:
+    """Seconds from the message that stops a run, whose tool is at work, to the run's end."""
+    accepted = await client.ask("user_message", content="/slowtool 30")
+    run_id = accepted["payload"]["run_id"]
+    await client.expect_event("tool_executing", run_id=run_id)
+    began = time.perf_counter()
+    await client.ask("stop_agent", run_id=run_id)
+    events = await client.whole_run(run_id)
+    seconds = time.perf_counter() - began
+    if events[-1]["payload"]["outcome"] != "cancelled":
+        raise AssertionError(f"run {run_id} ended so: {events[-1]}")
+    return seconds
+
+
 async def _together(asked: Sequence[Coroutine[Any, Any, float]]) -> list[float]:
     return list(await asyncio.gather(*asked))
 
 
 def _spread(seconds: Sequence[float]) -> str:
     ordered = sorted(seconds)
-    p95 = ordered[min(len(ordered) * 95 // 100, len(ordered) - 1)]
-    return f"p50 {statistics.median(ordered) * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms"
+    p95, p99 = (ordered[min(len(ordered) * part // 100, len(ordered) - 1)] for part in (95, 99))
+    p50 = statistics.median(ordered)
+    return f"p50 {p50 * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms, p99 {p99 * 1000:.0f} ms"
 
 
 def _cost(site: Site, before: tuple[float, float], runs: int) -> str:
