@@ -30,11 +30,11 @@ class Crash(Message, frozen=True):
 
 
 class Weak(Message, frozen=True):
-    """Work, fail, or find that the client was mistaken."""
+    """Work, at once or for a second, fail, or find that the client was mistaken."""
 
     type: ClassVar[str] = "test.weak"
 
-    come: Literal["good", "bad", "mistake"] = "good"
+    come: Literal["good", "slow", "bad", "mistake"] = "good"
 
 
 class Raise(Message, frozen=True):
@@ -59,6 +59,8 @@ async def weak(ctx: Context, message: Weak) -> Passed:
         raise RuntimeError(SECRET)
     if message.come == "mistake":
         raise NotFound
+    if message.come == "slow":
+        await asyncio.sleep(1)
     return Passed()
 
 

@@ -112,6 +112,20 @@ async def test_two_good_probes_open_it_again(pair):
     await close_all(*clients)
 
 
+async def test_one_probe_is_let_in_over_two_processes(pair):
+    """Rows 110, 119: of twenty messages at once in both, while it is at work."""
+    here, there = await connect_all(pair[0], 10), await connect_all(pair[1], 10)
+    await open_for_all(here)
+    await comes_to(there[0], "circuit_open")
+    came = []
+    async with asyncio.timeout(SHUT_SECONDS + 8):
+        while "test.passed" not in came:
+            came = await asyncio.gather(*(come(each, "slow") for each in here + there))
+
+    assert sorted(came) == ["circuit_open"] * 19 + ["test.passed"]
+    await close_all(*here, *there)
+
+
 async def test_a_bad_probe_shuts_it_again(pair):
     """Row 110."""
     clients = await connect_all(pair[0], 4)

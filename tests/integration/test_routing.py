@@ -1,10 +1,14 @@
 """Each message goes to its handler; answers keep their order; nobody waits for another."""
 
 import asyncio
+import json
 import time
 import uuid
+from functools import partial
+from io import StringIO
 
 import pytest
+from django.core.management import call_command
 
 from chatrouting.database import in_database
 from chatrouting.testing.frames import assert_error
@@ -50,6 +54,18 @@ async def test_a_type_is_taken_literally(web, alice, kind):
     """Row 27: no other spelling, no name from inside the server, no route of another process."""
     async with await web.connect(alice) as a:
         assert_error(await a.ask(kind, "x"), "x", "unknown_type", received_type=kind)
+
+
+async def test_every_route_that_is_listed_is_served(web, alice):
+    """Row 26: by its own name, as the command lists them."""
+    output = StringIO()
+    await in_database(partial(call_command, "routes", "--json", stdout=output))
+    listed = {each["type"] for each in json.loads(output.getvalue())["routes"]}
+    assert listed >= {"user_message", "stop_agent", "thread_history", "ping", "heartbeat"}
+    async with await web.connect(alice) as a:
+        for kind in listed:
+            answer = await a.ask(kind)
+            assert answer["payload"].get("code") in {None, "invalid_payload"}, answer
 
 
 async def test_one_connection_may_alternate_types(web, alice):
