@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 10.0  # that one line of the log speaks of
 PACE = Rate(per_second=500, burst=100)  # of one person's refusals in a process
-SHORTEST_PAUSE_SECONDS = 0.02
+SHORTEST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 1.0  # much shorter than the silence that ends a socket
 
 
