@@ -144,7 +144,7 @@ async def test_a_message_that_names_another_user_is_refused_and_counted(web):
 
 
 async def test_an_answer_that_cannot_be_sent_is_no_success(lab):
-    """Row 38: the socket is gone before its handler is done."""
+    """Rows 38, 63: the socket is gone before its handler is done, and another goes on."""
     alice, bob = await in_database(make_people, 2)
     gate = f"gate-{uuid.uuid4()}"
     unsent = "chatrouting_messages_unsent_total"
