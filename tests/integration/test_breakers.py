@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import os
+import signal
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -15,8 +18,11 @@ from django.urls import reverse
 from chatrouting.connections.breakers import Breakers
 from chatrouting.console.breakers import reset
 from chatrouting.database import in_database
+from chatrouting.datafolder import valkey_url
+from chatrouting.serving.valkey import EmbeddedValkey
 from chatrouting.testing.frames import assert_error
 from chatrouting.testing.people import make_people, make_person
+from chatrouting.testing.system import System, wait_until
 from routing_core.breaker import Call, Outcome, Policy
 
 WEAK, OWN = "test.weak", "list_threads"
@@ -98,6 +104,25 @@ async def test_failures_in_two_processes_count_together(pair):
     assert await come(here[0], "good") == "circuit_open"
     await comes_to(there[2], "circuit_open")
     await close_all(*here, *there)
+
+
+async def test_a_process_shuts_a_route_by_itself_while_valkey_is_away(services, tmp_path):
+    """Rows 53, 109: and serves the others; open sockets stay."""
+    own = {
+        "REDIS_URL": valkey_url(Path(tmp_path)),
+        "CHATROUTING_ROUTER": "tests.routes_for_tests.router",
+    }
+    with EmbeddedValkey(tmp_path) as valkey, System(tmp_path) as system:
+        web = system.web(**own)
+        clients = await connect_all(web, 4)
+        os.kill(valkey.pid, signal.SIGKILL)
+        wait_until(lambda: not valkey.alive, "the end of Valkey")
+
+        await open_for_all(clients)
+
+        assert await come(clients[3], "good") == "circuit_open"
+        assert (await clients[3].ask(OWN))["type"] == "thread_list"
+        await close_all(*clients)
 
 
 async def test_two_good_probes_open_it_again(pair):

@@ -5,9 +5,13 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 
+from chatrouting.chat.models import Undelivered
 from chatrouting.database import in_database
+from chatrouting.stream.valkey import valkey
 from chatrouting.testing.frames import assert_error
 from chatrouting.testing.people import make_people, make_person
+from tests.agents.waiting import until
+from tests.stream.streams import meta_key
 
 
 def allowed(name: str):
@@ -63,6 +67,41 @@ async def test_a_broadcast_to_some_reaches_exactly_those(web, worker, sender, pe
         assert told["payload"] == {"content": "x", "level": "critical", "scope": "some"}
         await second.assert_silent()
         await s.assert_silent()
+
+
+async def test_who_could_not_be_told_is_counted_and_told_after_the_repair(
+    web, worker, sender, services
+):
+    """Row 115: of 4 recipients 2 fail: 2 delivered, 2 counted; after repair both have it."""
+    people = await in_database(make_people, 4)
+    damaged, whole = people[:2], people[2:]
+    for each in damaged:
+        await valkey().call("SET", meta_key(each.user_id), "no hash")
+    audience = {"users": [each.user_id for each in people]}
+    async with await web.connect(sender) as s:
+        sent = await s.ask("broadcast", content="x", audience=audience)
+        assert sent["payload"]["users"] == 4
+    for each in whole:
+        await told(web, each)
+    untold = Undelivered.objects.filter(user_id__in=[each.user_id for each in damaged])
+    await until(lambda: in_database(lambda: untold.count() == 2))
+
+    for each in damaged:
+        await valkey().call("DEL", meta_key(each.user_id))
+
+    await until(lambda: in_database(lambda: not untold.exists()), 20)
+    for each in damaged:
+        await told(web, each)
+
+
+async def told(web, person):
+    """Wait until the person's stream has the one event."""
+
+    async def there():
+        async with await web.connect(person) as client:
+            return client.welcome["seq"] == 1
+
+    await until(there)
 
 
 async def test_a_repeated_broadcast_is_sent_once(web, worker, sender, people):
