@@ -81,13 +81,19 @@ def _site(folder: Path, effort: Effort) -> Iterator[Site]:
 def _compare(site: Site, rows: list[Row], json: Path | None) -> int:
     results = {row.name: _measured(site, row) for row in rows}
     found = ratios(results)
-    _say(f"\n{_conditions(site)}\n\n{tables(results, found)}")
+    _say(f"\n{_conditions(site)}\n\n{tables(results, found)}\n\n{_floor(site, results)}")
     wrong = {row.name: faults(row.name, results[row.name]) for row in rows}
     _say("\n" + "\n".join(sentence for said in wrong.values() for sentence in said))
     if json:
         whole = {"conditions": _conditions(site), "results": results, "ratios": found}
         json.write_bytes(msgspec.json.format(msgspec.json.encode(whole)))
     return int(any(wrong[row.name] for row in rows if row.is_ours))
+
+
+def _floor(site: Site, results: dict[str, Result]) -> str:
+    size = max(found.frame_bytes for found in results.values())
+    least = site.floor_us(size)
+    return f"A bare write of {size} bytes takes the kernel {least:.1f} µs of CPU: no single delivery takes less."
 
 
 def _measured(site: Site, row: Row) -> Result:

@@ -8,6 +8,7 @@ OWN = str(ROOT / ".venv/bin/python")
 PEERS = str(ROOT / ".bench/bin/python")
 CHILD = (PEERS, "-m", "tests.benchmarks.child")
 LOAD = (*CHILD, "tests.benchmarks.load")
+FLOOR = (OWN, "-m", "tests.benchmarks.floor")
 OURS = "ours"
 STOCK = "stock"
 

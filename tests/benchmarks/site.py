@@ -18,7 +18,7 @@ import redis
 from chatrouting.datafolder import valkey_url
 from chatrouting.serving.parent import Lifeline
 from tests.benchmarks.plan import Account, Effort, Outcome, Phase, Task
-from tests.benchmarks.rows import LOAD, ROOT, Row
+from tests.benchmarks.rows import FLOOR, LOAD, ROOT, Row
 
 HOST = "127.0.0.1"
 START_SECONDS = 30.0
@@ -112,6 +112,11 @@ class Site:
                 profile=profile,
             )
             return self._load(task)
+
+    def floor_us(self, frame_bytes: int) -> float:
+        """What the kernel alone takes for a delivery of so many bytes, in microseconds of CPU."""
+        command = [*FLOOR, str(frame_bytes), str(self.cores.server), str(self.cores.load)]
+        return float(subprocess.run(command, check=True, capture_output=True, cwd=ROOT).stdout)
 
     def _load(self, task: Task) -> Outcome:
         command = [*LOAD, msgspec.json.encode(task).decode()]
