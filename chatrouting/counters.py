@@ -1,6 +1,28 @@
 """What this process counts, for `/metrics`. Importable from every room."""
 
-from prometheus_client import Counter, Gauge, Histogram
+from collections.abc import Iterator
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+
+class Tally(Collector):
+    """A counter that only the event loop's thread adds to: a lock for each delivery would cost a sixth of it."""
+
+    def __init__(self, name: str, documentation: str) -> None:
+        self._name, self._documentation = name, documentation
+        self._count = 0
+        REGISTRY.register(self)
+
+    def inc(self, count: int) -> None:
+        """So many more."""
+        self._count += count
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """prometheus_client: as it is shown."""
+        yield CounterMetricFamily(self._name, self._documentation, value=self._count)
+
 
 connections_opened = Counter("chatrouting_connections_opened", "Sockets that were welcomed.")
 connections_closed = Counter(
@@ -50,7 +72,7 @@ frames_unsent = Counter(
 events_published = Counter(
     "chatrouting_events_published", "Events that were given a seq, by type.", ["type"]
 )
-events_delivered = Counter("chatrouting_events_delivered", "Events that were written to a socket.")
+events_delivered = Tally("chatrouting_events_delivered", "Events that were written to a socket.")
 events_recovered = Counter(
     "chatrouting_events_recovered", "Events that a socket read from the log, by reason.", ["reason"]
 )

@@ -38,17 +38,19 @@ class DaphneWriter(JoiningWriter):
         super().__init__()
         self._protocol = protocol
 
-    def put(self, data: bytes) -> None:
+    def put(self, data: bytes) -> int:
         """As `JoiningWriter`'s."""
         if self.is_closing():
-            return
+            return 0
         transport = self._protocol.transport
         sent = 0
         if not self.waiting():
             with contextlib.suppress(OSError):  # full, or gone: the transport finds out which
                 sent = transport.socket.send(data)
-        if sent < len(data):
-            transport.write(data[sent:] if sent else data)
+        if sent == len(data):
+            return 0
+        transport.write(data[sent:] if sent else data)
+        return self.waiting()
 
     def waiting(self) -> int:
         """As `DirectWriter`'s."""

@@ -34,13 +34,15 @@ class JoiningWriter(ABC):
         if not self._unsent:
             return
         data, self._unsent = b"".join(self._unsent), []
-        self.put(data)
-        if self.waiting():
+        if self.put(data):
             self.held(len(data))
 
     @abstractmethod
-    def put(self, data: bytes) -> None:
-        """Hand it to the operating system as far as that takes it; keep the rest. Nothing where it is closing."""
+    def put(self, data: bytes) -> int:
+        """Hand it to the operating system as far as that takes it; keep the rest. Nothing where it is closing.
+
+        Returns how many bytes wait now.
+        """
 
     @abstractmethod
     def waiting(self) -> int:

@@ -28,12 +28,14 @@ class UvicornWriter(JoiningWriter):
         super().__init__()
         self._protocol = protocol
 
-    def put(self, data: bytes) -> None:
+    def put(self, data: bytes) -> int:
         """As `JoiningWriter`'s."""
         protocol = self._protocol
         transport = protocol.transport
-        if not protocol.close_sent and not transport.is_closing():
-            transport.write(data)
+        if protocol.close_sent or transport.is_closing():
+            return 0
+        transport.write(data)
+        return transport.get_write_buffer_size()
 
     def waiting(self) -> int:
         """As `DirectWriter`'s."""

@@ -61,11 +61,12 @@ class Ear(Protocol):
 class _Listening:
     """One user's sockets in this process, and the one channel they share."""
 
-    __slots__ = ("_pump", "begun", "channel", "ears", "user_id")
+    __slots__ = ("_hears", "_pump", "begun", "channel", "ears", "user_id")
 
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
         self.ears: dict[Ear, None] = {}
+        self._hears: tuple[Callable[[Record, Frame], bool], ...] = ()
         self.channel = ""
         self.begun = asyncio.create_task(self._begin(), name=f"listening for user {user_id}")
         self._pump: asyncio.Task[None] | None = None
@@ -92,6 +93,20 @@ class _Listening:
         elif self.channel:
             await layer.group_discard(user_group(self.user_id), self.channel)
 
+    def add(self, ear: Ear) -> None:
+        """Tell it of everything from now on."""
+        self.ears[ear] = None
+        self._settle()
+
+    def discard(self, ear: Ear) -> None:
+        """Tell it of nothing more."""
+        del self.ears[ear]
+        self._settle()
+
+    def _settle(self) -> None:
+        """What every event goes through is looked up here, once."""
+        self._hears = tuple(ear.hear for ear in self.ears)
+
     def take(self, data: bytes) -> None:
         """One message of the layer. One that is none of ours is never acted on."""
         try:
@@ -116,9 +131,9 @@ class _Listening:
     def _event(self, record: Record) -> None:
         frame = Frame(event_frame(record.body, record.seq))
         sent = 0
-        for ear in tuple(self.ears):
+        for hear in self._hears:
             try:
-                sent += ear.hear(record, frame)
+                sent += hear(record, frame)
             except Exception:  # an edge: the next position check finds what this socket missed
                 logger.exception("a socket of user %s was not told of an event", self.user_id)
         counters.events_delivered.inc(sent)
@@ -164,7 +179,7 @@ class Listeners:
         listening = self._users.get(user_id)
         if listening is None:
             listening = self._users[user_id] = _Listening(user_id)
-        listening.ears[ear] = None
+        listening.add(ear)
         self._keep_checking()
         try:
             await asyncio.shield(listening.begun)
@@ -177,7 +192,7 @@ class Listeners:
         listening = self._users.get(user_id)
         if listening is None or ear not in listening.ears:
             return
-        del listening.ears[ear]
+        listening.discard(ear)
         if not listening.ears:
             del self._users[user_id]
             await listening.end()

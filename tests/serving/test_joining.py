@@ -16,6 +16,7 @@ class Writer(JoiningWriter):
         if self.broken:
             raise OSError("broken")
         self.puts.append(data)
+        return self.left
 
     def waiting(self):
         return self.left
