@@ -6,6 +6,7 @@ the queue once, and keeps its place: a job is named by its run and the fence it 
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ TASK = "execute"
 IDLE_TIMEOUT = timedelta(seconds=5)
 WAITING = 10_000
 RECONNECT_SECONDS = 1.0
+CLOSE_SECONDS = 1.0
 NOTICED = 1_000  # entries looked at for news
 BATCH = 100  # jobs sent in one write
 
@@ -115,23 +117,33 @@ class RunQueue:
             logger.warning("run %s is left to the sweep: the queue is full", run.pk)
 
     async def close(self) -> None:
-        """End the sending task; what still waits is left to the sweep."""
-        if self._sender is not None:
-            self._sender.cancel()
-            await asyncio.gather(self._sender, return_exceptions=True)
+        """Send what waits, and end the sending task; what cannot be sent soon is left to the sweep."""
+        if self._sender is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._waiting.join()
+        self._sender.cancel()
+        await asyncio.gather(self._sender, return_exceptions=True)
 
     async def _send_all(self) -> None:
         while True:
             try:
                 async with streaq_worker() as worker:
                     while True:
-                        jobs = await self._next()
-                        await worker.enqueue_many([job.task(worker) for job in jobs])
+                        await self._send(worker, await self._next())
             except (
                 Exception
             ):  # an edge: whatever the client raises, the sweep enqueues what was lost
                 logger.warning("the run queue does not answer", exc_info=True)
                 await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _send(self, worker: QueueWorker, jobs: Sequence[_Job]) -> None:
+        try:
+            await worker.enqueue_many([job.task(worker) for job in jobs])
+        finally:
+            for _ in jobs:
+                self._waiting.task_done()
 
     async def _next(self) -> list[_Job]:
         """Wait for a job; with it come those behind it, up to a batch."""

@@ -169,3 +169,12 @@ async def test_a_worker_takes_from_the_queues_it_is_told(queue):
 def test_wrong_arguments_are_refused_with_what_is_allowed(arguments, said):
     with pytest.raises(CommandError, match=said):
         call_command("run_agents", *arguments)
+
+
+async def test_what_waits_is_sent_before_the_queue_closes(queue):
+    for _ in range(3):
+        queue.put(a_run())
+
+    await queue.close()
+
+    assert await depth() == 3

@@ -4,8 +4,9 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.utils import timezone
 
-from chatrouting.chat.models import Undelivered
+from chatrouting.chat.models import Broadcast, Undelivered
 from chatrouting.database import in_database
 from chatrouting.stream.valkey import valkey
 from chatrouting.testing.frames import assert_error
@@ -31,6 +32,13 @@ async def sender(services):
 @pytest.fixture
 async def people(services):
     return await in_database(make_people, 3)
+
+
+@pytest.fixture(autouse=True)
+async def alone(services):
+    """A broadcast that another test left untold would be told to all, by the worker of these."""
+    untold = Broadcast.objects.filter(completed_at=None)
+    await in_database(lambda: untold.update(completed_at=timezone.now()))
 
 
 async def test_a_broadcast_to_all_reaches_every_connected_user_once(web, worker, sender, people):
