@@ -39,6 +39,8 @@ class UserAdmin(SearchById, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,t
             (found,) = standings([str(user.pk)])
         except RedisError:
             return "Valkey does not answer."
+        if found.damaged:
+            return "Damaged: nothing can be told to this user."
         kept = f"{found.events} kept, up to {found.seq}"
         if found.behind is None:
             return f"{kept}; nobody connected"

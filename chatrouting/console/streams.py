@@ -18,7 +18,7 @@ class StreamStanding:
     """A user's stream ends at `seq`, and its last `events` are kept.
 
     `behind` is how many of them the slowest of the user's `sockets` had not been sent some seconds ago; None
-    where there is no socket.
+    where there is no socket. `damaged`: see `stream.depths`.
     """
 
     user_id: str
@@ -26,6 +26,7 @@ class StreamStanding:
     events: int
     sockets: int
     behind: int | None
+    damaged: bool = False
 
     def as_row(self) -> dict[str, Any]:
         """For other programs."""
@@ -46,7 +47,12 @@ def _some(user_ids: Sequence[str]) -> list[StreamStanding]:
     places = {str(user_id): (sockets, position) for user_id, sockets, position in counted}
     return [
         StreamStanding(
-            depth.user_id, depth.seq, depth.events, sockets, _behind(depth.seq, position)
+            depth.user_id,
+            depth.seq,
+            depth.events,
+            sockets,
+            _behind(depth.seq, position),
+            depth.damaged,
         )
         for depth in depths(valkey_now(), user_ids)
         for sockets, position in [places.get(depth.user_id, (0, None))]

@@ -5,17 +5,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
+from redis.exceptions import ResponseError
 
 from chatrouting.stream.log import key_of
 
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """`seq` is where a user's stream ends; its last `events` are kept for whoever comes back."""
+    """`seq` is where a user's stream ends; its last `events` are kept for whoever comes back.
+
+    `damaged`: something else stands in its place, so that this user is told nothing until it is removed.
+    """
 
     user_id: str
     seq: int
     events: int
+    damaged: bool = False
 
 
 def depths(client: redis.Redis, user_ids: Sequence[str]) -> list[Depth]:
@@ -28,12 +33,14 @@ def depths(client: redis.Redis, user_ids: Sequence[str]) -> list[Depth]:
         for user_id in user_ids:
             asked.hmget(key_of(user_id, "meta"), "seq", "server")
             asked.xlen(key_of(user_id, "stream"))
-        server, *found = asked.execute()
+        server, *found = asked.execute(raise_on_error=False)
     pairs = zip(user_ids, found[::2], found[1::2], strict=True)
     return [_depth(user_id, meta, events, server["run_id"]) for user_id, meta, events in pairs]
 
 
-def _depth(user_id: str, meta: Sequence[bytes | None], events: Any, server: str) -> Depth:
+def _depth(user_id: str, meta: Any, events: Any, server: str) -> Depth:
+    if isinstance(meta, ResponseError) or isinstance(events, ResponseError):
+        return Depth(user_id, 0, 0, damaged=True)
     seq, written_by = meta
     if seq is None or written_by is None or written_by.decode() != server:
         return Depth(user_id, 0, 0)

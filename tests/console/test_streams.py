@@ -53,6 +53,7 @@ async def test_what_waits_for_who_is_away_is_seen():
         "events": 3,
         "sockets": 0,
         "behind": None,
+        "damaged": False,
     }
     assert "3 events up to 3  0 sockets  away" in await in_database(printed, "--user", person.name)
     assert "3 kept, up to 3; nobody connected" in await in_database(page_of, person)
@@ -101,8 +102,19 @@ async def test_what_another_server_wrote_is_no_depth():
     assert (row["seq"], row["events"]) == (0, 0)
 
 
+async def test_a_damaged_stream_is_said_to_be_and_hides_no_other():
+    damaged, whole = await told(0), await told(1)
+    await valkey().call("SET", f"{{u:{damaged.user_id}}}:meta", "no hash")
+
+    lines = (await in_database(printed, "--limit", "9999")).splitlines()
+
+    said = f"{damaged.name}  damaged: nothing can be told to this user"
+    assert lines.index(said) < lines.index(f"{whole.name}  1 events up to 1  0 sockets  away")
+    assert "Damaged" in await in_database(page_of, damaged)
+
+
 async def test_nobody_of_that_name_is_an_error():
-    with pytest.raises(CommandError, match="nobody named 'ghost'"):
+    with pytest.raises(CommandError, match="Nobody has the name 'ghost'"):
         await in_database(printed, "--user", "ghost")
 
 

@@ -2,10 +2,7 @@
 
 import asyncio
 import json
-import os
-import signal
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -18,14 +15,19 @@ from django.urls import reverse
 from chatrouting.connections.breakers import Breakers
 from chatrouting.console.breakers import reset
 from chatrouting.database import in_database
-from chatrouting.datafolder import valkey_url
-from chatrouting.serving.valkey import EmbeddedValkey
 from chatrouting.testing.frames import assert_error
-from chatrouting.testing.people import make_people, make_person
-from chatrouting.testing.system import System, wait_until
+from chatrouting.testing.people import make_person
 from routing_core.breaker import Call, Outcome, Policy
+from tests.integration.weak_route import (
+    OWN,
+    WEAK,
+    close_all,
+    come,
+    comes_to,
+    connect_all,
+    open_for_all,
+)
 
-WEAK, OWN = "test.weak", "list_threads"
 SHUT_SECONDS, HANDLER_SECONDS = 1, 5
 
 
@@ -47,35 +49,6 @@ async def whole(services):
         await in_database(reset, route, "a test")
     yield
     await in_database(reset, OWN, "a test")
-
-
-async def connect_all(web, count):
-    people = await in_database(make_people, count)
-    return [await web.connect(each) for each in people]
-
-
-async def close_all(*clients):
-    for each in clients:
-        await each.close()
-
-
-async def come(client, how):
-    """Send a message that goes well or badly. The code or type of the answer."""
-    answer = await client.ask(WEAK, come=how)
-    return answer["payload"].get("code", answer["type"])
-
-
-async def comes_to(client, kind, how="good", seconds=5):
-    """Ask again and again until it is answered like this."""
-    async with asyncio.timeout(seconds):
-        while await come(client, how) != kind:
-            await client.ask("heartbeat")
-
-
-async def open_for_all(clients):
-    """Five failures in a row, of three people."""
-    for each in (*clients[:3], *clients[:2]):
-        assert await come(each, "bad") == "internal"
 
 
 async def test_five_failures_in_a_row_shut_a_route_for_all_in_every_process(pair):
@@ -104,25 +77,6 @@ async def test_failures_in_two_processes_count_together(pair):
     assert await come(here[0], "good") == "circuit_open"
     await comes_to(there[2], "circuit_open")
     await close_all(*here, *there)
-
-
-async def test_a_process_shuts_a_route_by_itself_while_valkey_is_away(services, tmp_path):
-    """Rows 53, 109: and serves the others; open sockets stay."""
-    own = {
-        "REDIS_URL": valkey_url(Path(tmp_path)),
-        "CHATROUTING_ROUTER": "tests.routes_for_tests.router",
-    }
-    with EmbeddedValkey(tmp_path) as valkey, System(tmp_path) as system:
-        web = system.web(**own)
-        clients = await connect_all(web, 4)
-        os.kill(valkey.pid, signal.SIGKILL)
-        wait_until(lambda: not valkey.alive, "the end of Valkey")
-
-        await open_for_all(clients)
-
-        assert await come(clients[3], "good") == "circuit_open"
-        assert (await clients[3].ask(OWN))["type"] == "thread_list"
-        await close_all(*clients)
 
 
 async def test_two_good_probes_open_it_again(pair):
