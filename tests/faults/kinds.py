@@ -3,6 +3,7 @@
 import asyncio
 import random
 import signal
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
@@ -102,8 +103,10 @@ async def die_before_telling(site: Site, crowd: Crowd, chance: random.Random) ->
     """A web process dies after a commit, before it publishes; what was said must come to light."""
     place, user = chance.randrange(len(site.webs)), chance.choice(crowd.users)
     async with await _somebody(site, user, place) as client:
-        await client.ask("test.die_before_telling")
-        id = await client.say("user_message", content=f"{user.ledger.canary} says its last word")
+        id = f"last-{uuid.uuid4().hex}"
+        await client.ask("test.die_before_telling", message=id)
+        content = f"{user.ledger.canary} says its last word"
+        await client.say("user_message", id, content=content)
         await client.closed()
     user.said[id] = ""
     await asyncio.to_thread(site.webs[place].process.wait, DEATH_SECONDS)

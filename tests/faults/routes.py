@@ -3,7 +3,8 @@
 import os
 import signal
 import time
-from typing import ClassVar, NoReturn
+from collections.abc import Sequence
+from typing import ClassVar
 
 from django.db import transaction
 
@@ -11,7 +12,7 @@ from chatrouting.chat import conversation
 from chatrouting.chat.context import Context
 from chatrouting.database import in_database
 from chatrouting.routing import router as project_router
-from chatrouting.threads.models import Thread
+from chatrouting.threads.models import Thread, ThreadMessage
 from routing_core.messages import Message
 from routing_core.router import Route, Router
 
@@ -25,9 +26,11 @@ class Hold(Message, frozen=True):
 
 
 class DieBeforeTelling(Message, frozen=True):
-    """Die as by kill -9 once the next message is committed, before it is published."""
+    """Die as by kill -9 once the message of this id is committed, before it is published."""
 
     type: ClassVar[str] = "test.die_before_telling"
+
+    message: str
 
 
 class Done(Message, frozen=True):
@@ -48,13 +51,15 @@ def _hold(seconds: float) -> None:
 
 
 async def die_before_telling(ctx: Context, message: DieBeforeTelling) -> Done:
-    conversation.announce = _die
+    announce = conversation.announce
+
+    async def die_or_announce(question: ThreadMessage, members: Sequence[str]) -> None:
+        if question.client_id == message.message:
+            os.kill(os.getpid(), signal.SIGKILL)
+        await announce(question, members)
+
+    conversation.announce = die_or_announce
     return Done()
-
-
-async def _die(*_: object) -> NoReturn:
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise AssertionError
 
 
 router: Router[Context] = Router(
