@@ -189,9 +189,12 @@ async def test_nothing_is_lost_when_the_worker_is_away(own_system, alice):
     assert only(events, "agent_started")["attempt"] == 1
 
 
-async def test_the_tools_of_a_project_need_ten_lines_and_two_settings(own_system, alice):
+async def test_the_tools_of_a_project_need_ten_lines_and_two_settings(
+    own_system, own_database, alice
+):
     """Rows 101, 103: what nobody decides about is denied in time; a large result stands at its address."""
     own = {
+        "DATABASE_URL": own_database,  # a worker elsewhere, which sweeps the other one, lacks the tools
         "CHATROUTING_QUEUE": "shop",
         "CHATROUTING_TOOLS": f"{SHOP}.price_list, {SHOP}.order",
         "CHATROUTING_APPROVAL_SECONDS": "0.5",
