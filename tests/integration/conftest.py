@@ -1,4 +1,4 @@
-"""Web processes with settings of their own, beside the one that most tests share."""
+"""Somebody to connect as, and processes with settings of their own beside the ones that most tests share."""
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -6,9 +6,24 @@ from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db import connections
 
+from chatrouting.database import in_database
+from chatrouting.testing.people import make_person
 from chatrouting.testing.system import Running, System, Web
 
 TEST_ROUTES = "tests.routes_for_tests.router"
+
+
+@pytest.fixture
+async def alice(services):
+    """Somebody who is signed in."""
+    return await in_database(make_person, "alice")
+
+
+@pytest.fixture
+def own_system(services, tmp_path):
+    """Processes that end with the test."""
+    with System(tmp_path) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -3,28 +3,14 @@
 import asyncio
 import time
 
-import pytest
-
 from chatrouting.agents.models import Run
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
-from chatrouting.testing.people import make_people, make_person
-from chatrouting.testing.system import System, wait_until
+from chatrouting.testing.people import make_people
+from chatrouting.testing.system import wait_until
 from chatrouting.threads.models import ThreadMember
 
 SHOP = "docs.howto.shop.tools"
-
-
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
-
-
-@pytest.fixture
-def own_system(services, tmp_path):
-    """Processes of this test alone, on a queue of their own."""
-    with System(tmp_path) as started:
-        yield started
 
 
 async def asked(client, content="/approve feed the cat"):

@@ -4,10 +4,8 @@ import time
 
 import pytest
 
-from chatrouting.database import in_database
 from chatrouting.testing.model_server import Answer, ModelServer, calls, chunk, cut, says, thinks
 from chatrouting.testing.order import check_run
-from chatrouting.testing.people import make_person
 
 
 @pytest.fixture(scope="module")
@@ -28,11 +26,6 @@ def asked(system, server):
     }
     system.worker(**environment)
     return system.web(**environment)
-
-
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
 
 
 async def whole_run(client, content, **payload):

@@ -6,17 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
-from chatrouting.testing.people import make_person
-from chatrouting.testing.system import System, wait_until
+from chatrouting.testing.system import wait_until
 
 TOOLS = "tests.integration.side_effects."
-
-
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
 
 
 @pytest.fixture
@@ -32,12 +25,6 @@ def own(own_database, tmp_path):
         "CHATROUTING_SWEEP_SECONDS": "0.5",
         "CHATROUTING_RUN_PAUSE_SECONDS": "0.2",
     }
-
-
-@pytest.fixture
-def own_system(services, tmp_path):
-    with System(tmp_path) as started:
-        yield started
 
 
 async def killed_within(own_system, own, alice, tool, agent="demo"):

@@ -23,11 +23,6 @@ SERVERS = ("daphne", "uvicorn")
 
 
 @pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
-
-
-@pytest.fixture
 async def bob(services):
     return await in_database(make_person, "bob")
 

@@ -4,28 +4,13 @@ import pytest
 from django.conf import settings
 from django.db import connection, connections
 
-from chatrouting.database import in_database
 from chatrouting.testing.frames import assert_error
 from chatrouting.testing.order import check_run
-from chatrouting.testing.people import make_person
-from chatrouting.testing.system import System
 from tests.databases import out_of_reach
 
 pytestmark = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="a file has no connections to lose"
 )
-
-
-@pytest.fixture
-def own_system(services, tmp_path):
-    """Processes that end with the test."""
-    with System(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
 
 
 async def test_web_and_worker_recover_without_a_restart(own_system, alice):

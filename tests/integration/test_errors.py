@@ -13,7 +13,6 @@ from django.db import connection, transaction
 from chatrouting.chat.models import Receipt
 from chatrouting.database import in_database
 from chatrouting.testing.frames import assert_error
-from chatrouting.testing.people import make_person
 from routing_core.errors import ErrorCode
 from tests.agents.waiting import until
 from tests.failing_routes import SECRET
@@ -35,11 +34,6 @@ def production(system):
         CHATROUTING_HANDLER_SECONDS=str(HANDLER_SECONDS),
         CHATROUTING_BREAKER_SECONDS="60",
     )
-
-
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
 
 
 @pytest.fixture

@@ -15,22 +15,9 @@ from chatrouting.datafolder import valkey_url
 from chatrouting.serving.valkey import EmbeddedValkey
 from chatrouting.testing.frames import assert_error
 from chatrouting.testing.order import check_run
-from chatrouting.testing.people import make_person
 from chatrouting.testing.system import System, wait_until
 
 TAKEN_OVER_SECONDS = 10
-
-
-@pytest.fixture
-def own_system(services, tmp_path):
-    """Processes that end with the test."""
-    with System(tmp_path) as started:
-        yield started
-
-
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
 
 
 def ends(client, run_id):

@@ -7,7 +7,6 @@ import pytest
 
 from chatrouting.database import in_database
 from chatrouting.testing.frames import assert_error
-from chatrouting.testing.people import make_person
 from chatrouting.threads.models import Thread
 
 LIMIT = 65_536
@@ -18,11 +17,6 @@ BYE_TOO_MANY = {
     "reconnect": "stop",
     "after_ms": [0, 0],
 }
-
-
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
 
 
 @pytest.fixture

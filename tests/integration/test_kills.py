@@ -20,7 +20,6 @@ from chatrouting.database import in_database
 from chatrouting.datafolder import valkey_url
 from chatrouting.serving.valkey import EmbeddedValkey
 from chatrouting.testing.order import check_run
-from chatrouting.testing.people import make_person
 from chatrouting.testing.system import System, wait_until
 from chatrouting.threads.models import ThreadMessage
 
@@ -29,11 +28,6 @@ RUNS, KILLS = (100, 100) if LONG else (12, 6)
 SECONDS = 400.0 if LONG else 60.0
 # In the long one leases and sweeps are as they come: what is promised of them is measured.
 QUICK = {} if LONG else {"CHATROUTING_LEASE_SECONDS": "2", "CHATROUTING_SWEEP_SECONDS": "0.5"}
-
-
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
 
 
 @pytest.fixture

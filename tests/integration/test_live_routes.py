@@ -7,14 +7,9 @@ import pytest
 
 from chatrouting.database import in_database
 from chatrouting.testing.frames import assert_error
-from chatrouting.testing.people import make_people, make_person
+from chatrouting.testing.people import make_people
 
 ROUTED = "chatrouting_messages_routed_total"
-
-
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
 
 
 @pytest.fixture(scope="module")

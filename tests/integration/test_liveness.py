@@ -3,17 +3,10 @@
 import asyncio
 import random
 
-import pytest
-
 from chatrouting.connections.models import Connection
 from chatrouting.database import in_database
-from chatrouting.testing.people import make_people, make_person
+from chatrouting.testing.people import make_people
 from chatrouting.testing.system import wait_until
-
-
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
 
 
 async def test_a_ping_is_answered_with_the_top_of_the_stream(web, alice):

@@ -6,21 +6,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
-from chatrouting.testing.people import make_person
-from chatrouting.testing.system import System
-
-
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
-
-
-@pytest.fixture
-def own_system(services, tmp_path):
-    with System(tmp_path) as started:
-        yield started
 
 
 @contextmanager

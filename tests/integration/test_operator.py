@@ -19,11 +19,6 @@ from chatrouting.testing.system import wait_until
 LIST = "admin:chatrouting_connections_connection_changelist"
 
 
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
-
-
 def printed(*command: str) -> str:
     output = StringIO()
     call_command(*command, stdout=output)

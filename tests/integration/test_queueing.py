@@ -2,19 +2,12 @@
 
 import pytest
 
-from chatrouting.database import in_database
 from chatrouting.testing.frames import assert_error
 from chatrouting.testing.order import check_run
-from chatrouting.testing.people import make_person
 
 
 def types_of(events):
     return [event["type"] for event in events]
-
-
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
 
 
 @pytest.fixture

@@ -42,11 +42,6 @@ def crowded(system):
     )
 
 
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
-
-
 def kinds(client):
     """How many answers of each code, or type, came."""
     return Counter(

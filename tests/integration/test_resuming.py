@@ -6,7 +6,7 @@ import pytest
 
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
-from chatrouting.testing.people import make_people, make_person
+from chatrouting.testing.people import make_people
 
 
 def position(client):
@@ -16,11 +16,6 @@ def position(client):
 async def run_to_end(client, content):
     accepted = await client.ask("user_message", content=content)
     return await client.whole_run(accepted["payload"]["run_id"])
-
-
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
 
 
 async def test_without_a_position_nothing_is_replayed(web, alice):

@@ -15,11 +15,6 @@ AT_ONCE = 2.0
 TOKEN = "c" * 32
 
 
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
-
-
 def user_of(person):
     return get_user_model().objects.get(pk=person.user_id)
 

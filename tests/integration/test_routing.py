@@ -12,15 +12,10 @@ from django.core.management import call_command
 
 from chatrouting.database import in_database
 from chatrouting.testing.frames import assert_error
-from chatrouting.testing.people import make_people, make_person
+from chatrouting.testing.people import make_people
 from tests.routes_for_tests import SECRET
 
 REFUSED = "chatrouting_messages_refused_total"
-
-
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
 
 
 def new_gate():

@@ -8,7 +8,7 @@ import pytest
 
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
-from chatrouting.testing.people import make_people, make_person
+from chatrouting.testing.people import make_people
 
 MASK = "•••"
 
@@ -45,11 +45,6 @@ def hasty(system):
     }
     system.worker(**settings)
     return system.web(**settings)
-
-
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
 
 
 async def test_a_plain_question_shows_the_five_events_in_order(web, alice):

@@ -2,22 +2,15 @@
 
 import time
 
-import pytest
 from django.utils import timezone
 
 from chatrouting.agents.models import Run
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
 from chatrouting.testing.people import make_person
-from chatrouting.testing.system import System, wait_until
+from chatrouting.testing.system import wait_until
 
 ALONE = {"CHATROUTING_QUEUE": "left-behind", "CHATROUTING_LEASE_SECONDS": "1"}
-
-
-@pytest.fixture
-def own_system(services, tmp_path):
-    with System(tmp_path) as started:
-        yield started
 
 
 async def left_behind(client, worker, content, shown):

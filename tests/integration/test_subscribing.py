@@ -2,14 +2,6 @@
 
 import pytest
 
-from chatrouting.database import in_database
-from chatrouting.testing.people import make_person
-
-
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
-
 
 async def a_run(client, content="/stream 3 1"):
     """Have a run done, seen through another socket."""

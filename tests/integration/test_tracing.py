@@ -5,12 +5,6 @@ import pytest
 from chatrouting.agents.models import Run
 from chatrouting.database import in_database
 from chatrouting.testing.frames import assert_error
-from chatrouting.testing.people import make_person
-
-
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
 
 
 async def test_a_run_keeps_the_trace_of_the_message_it_answers(web, worker, alice):
