@@ -9,9 +9,8 @@ from chatrouting.testing.people import make_person
 COUNTING_ROUTES = "tests.routes_of_objects.router"
 MESSAGES, RECONNECTS = 200, 50
 PER_THREAD = {"DatabaseWrapper"}  # a database thread begins when it is first needed, and has one
-SPARE_OBJECTS = (
-    10_000  # of 180 000 of any kind, as libraries keep and drop them; of our own none is spare
-)
+# Of 180 000 of any kind, as libraries keep and drop them; of our own none is spare.
+SPARE_OBJECTS = 10_000
 
 
 async def used(web, person, messages, reconnects):

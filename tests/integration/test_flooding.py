@@ -6,8 +6,8 @@ import pytest
 from django.contrib.sessions.models import Session
 
 from chatrouting.database import in_database
-from chatrouting.testing.people import make_person
 from chatrouting.testing.system import wait_until
+from tests.agents.waiting import until
 from tests.integration.at_once import connect_and_say
 from tests.integration.flood import Flooder
 from tests.integration.processes import memory
@@ -23,11 +23,6 @@ MESSAGE = b'{"type":"test.context","id":"f"}'
 def served(system, request):
     """A web process of each server."""
     return system.web(SERVER=request.param, CHATROUTING_ROUTER="tests.routes_for_tests.router")
-
-
-@pytest.fixture
-async def alice(services):
-    return await in_database(make_person, "alice")
 
 
 @pytest.fixture
@@ -96,5 +91,8 @@ async def test_who_has_stopped_flooding_is_served_as_before(served, alice):
         for _ in range(AT_ONCE):
             await a.say("test.context")
         assert (await a.ask("heartbeat"))["type"] == "heartbeat_ack"
-        await asyncio.sleep(0.3)  # the rate: three messages
-        assert (await a.ask("test.context"))["type"] == "test.shown"
+
+        async def served_again():
+            return (await a.ask("test.context"))["type"] == "test.shown"
+
+        await until(served_again, 2)

@@ -4,7 +4,6 @@ What both servers hold of clients that read nothing stands in `integration/test_
 """
 
 import asyncio
-import http.client
 import signal
 import socket
 
@@ -168,12 +167,3 @@ async def test_it_takes_leave_of_every_socket_and_ends_with_0(leaving, alice, nu
         assert await asyncio.to_thread(leaving.stop, number) == 0
     assert "did not end in order" not in leaving.output
     leaving.assert_no_traceback()
-
-
-def test_a_client_cannot_name_the_prefix_of_the_site(served):
-    """Row 4: a header that another server knows makes no other address of a page."""
-    connection = http.client.HTTPConnection("127.0.0.1", served.port, timeout=5)
-    connection.request("GET", "/evil/healthz", headers={"Daphne-Root-Path": "/evil"})
-    status = connection.getresponse().status
-    connection.close()
-    assert status == 404
