@@ -108,8 +108,7 @@ class DirectProtocol(WebSocketsSansIOProtocol):
             super().send_receive_event_to_app()
 
     async def send(self, message: Any) -> None:
-        """A close must not wait for a client that reads nothing: it stands behind what was written."""
-        self.writable.set()
+        """After our close its answer is looked for, which may stand behind many frames."""
         await super().send(message)
         if self.close_sent:
             self._look()
