@@ -90,7 +90,7 @@ def close(run: Run) -> None:
 
 
 def start(call: ToolCall) -> bool:
-    """Note that the approved call is about to be made. False where somebody ended it."""
+    """Note that the approved call is about to be made. False where somebody did before, or ended it."""
     waiting = ToolCall.objects.filter(pk=call.pk, status=ToolCall.Status.WAITING)
     return bool(waiting.update(status=ToolCall.Status.STARTED))
 

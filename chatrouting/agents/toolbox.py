@@ -209,7 +209,9 @@ class Toolbox:
             parsed = found.parse(approvals.arguments_of(row, approval))
         except msgspec.ValidationError as error:
             return _invalid(call_id, error)
-        await patiently(approvals.start, row)
+        first = await patiently(approvals.start, row)
+        if not first and not found.conditions.idempotent:
+            raise RunOver  # another worker has begun the call, or ended it
         return await self._executed(found, call_id, parsed)
 
     async def _decided(self, row: ToolCall) -> Approval:
