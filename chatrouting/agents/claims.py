@@ -1,10 +1,11 @@
-"""A worker's hold on runs: it claims them, renews its leases, and lets go. Each a compare-and-set.
+"""A worker's hold on runs: it claims them, renews its leases, and lets go.
 
+Each looks and writes at one moment: under a lock of the row, or on the condition that nothing has changed.
 A run that nothing keeps from beginning is `running` before any worker has it; a claim sets lease, fence and
 attempt.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -99,14 +100,16 @@ def _deadline(run: Run, now: datetime) -> datetime:
 
 
 @transaction.atomic
-def renew_leases(worker: str) -> dict[UUID, bool]:
-    """Hold on to this worker's runs. Returns those it still holds, and whether each is to be stopped.
+def renew_leases(worker: str, run_ids: Collection[UUID]) -> dict[UUID, bool]:
+    """Hold on to these runs. Returns those that the worker still holds, and whether each is to be stopped.
 
-    Their rows are locked by id, as by whoever else locks several.
+    Their rows are locked by id, as by whoever else locks several. One that the worker claimed without
+    hearing of it, because the database was late, is not among them: its lease runs out.
     """
-    held = Run.objects.filter(worker=worker, status=RunStatus.RUNNING).order_by("pk")
-    rows = held.select_for_update(no_key=True).values_list("pk", "cancel_requested_at")
-    stops = {run_id: asked is not None for run_id, asked in rows}
+    held = Run.objects.filter(pk__in=run_ids, worker=worker, status=RunStatus.RUNNING)
+    rows = held.order_by("pk").select_for_update(no_key=True)
+    asked = rows.values_list("pk", "cancel_requested_at")
+    stops = {run_id: at is not None for run_id, at in asked}
     until = timezone.now() + timedelta(seconds=chat_settings().lease_seconds)
     Run.objects.filter(pk__in=stops).update(lease_until=until)
     return stops

@@ -103,7 +103,7 @@ class RunHost:
             if not mine:
                 continue
             try:
-                held = await in_database(claims.renew_leases, self.worker)
+                held = await in_database(claims.renew_leases, self.worker, mine)
             except (
                 Exception
             ):  # an edge: a database that is away costs leases at worst, never the loop

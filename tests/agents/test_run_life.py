@@ -187,10 +187,22 @@ def test_renewing_holds_a_workers_runs_and_no_others():
     for run in (mine, other):
         expire(run)
 
-    held = claims.renew_leases("mine")
+    held = claims.renew_leases("mine", [mine.pk, other.pk])
 
     assert held == {mine.pk: False}
     assert now_of(mine).lease_until > timezone.now() > now_of(other).lease_until
+
+
+def test_a_run_that_its_worker_does_not_know_of_is_not_renewed():
+    """Row 51: the claim was written, but its answer came too late; nobody would ever end the run."""
+    known, unknown = (claimed(ask(a_thread()), "mine") for _ in range(2))
+    for run in (known, unknown):
+        expire(run)
+
+    claims.renew_leases("mine", [known.pk])
+
+    assert now_of(unknown) in runs.unclaimed(timezone.now(), 1_000)
+    assert now_of(known) not in runs.unclaimed(timezone.now(), 1_000)
 
 
 def test_renewing_tells_of_a_stop():
@@ -198,7 +210,7 @@ def test_renewing_tells_of_a_stop():
     run = claimed(ask(a_thread()), worker)
     runs.request_stop(run)
 
-    assert claims.renew_leases(worker) == {run.pk: True}
+    assert claims.renew_leases(worker, [run.pk]) == {run.pk: True}
 
 
 def test_a_run_that_was_taken_over_is_not_renewed_by_the_worker_before():
@@ -207,7 +219,7 @@ def test_a_run_that_was_taken_over_is_not_renewed_by_the_worker_before():
     expire(run)
     claimed(run)
 
-    assert claims.renew_leases(worker) == {}
+    assert claims.renew_leases(worker, [run.pk]) == {}
 
 
 def test_a_run_handed_over_can_be_claimed_at_once():

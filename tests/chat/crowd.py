@@ -131,7 +131,8 @@ class Crowd:
 
     def renew(self, chance):
         held = self._one(chance, self.unfinished.exclude(worker=""))
-        claims.renew_leases(held.worker)
+        theirs = self.unfinished.filter(worker=held.worker)
+        claims.renew_leases(held.worker, list(theirs.values_list("pk", flat=True)))
 
     def _owner(self, thread):
         return next(person for person in self.people if person.id == str(thread.owner_id))

@@ -130,7 +130,7 @@ async def test_the_stop_is_of_the_transaction_that_accepts():
 
     await in_database(conversation._accept, a_context(person), message, "demo")
 
-    assert await in_database(claims.renew_leases, run.worker) == {run.pk: True}
+    assert await in_database(claims.renew_leases, run.worker, [run.pk]) == {run.pk: True}
 
 
 async def test_a_place_that_was_told_late_is_corrected():

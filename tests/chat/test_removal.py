@@ -51,7 +51,7 @@ async def test_a_worker_stops_although_the_process_that_asked_it_died():
 
     await mark_deleted(owner, thread)
 
-    assert await in_database(claims.renew_leases, run.worker) == {run.pk: True}
+    assert await in_database(claims.renew_leases, run.worker, [run.pk]) == {run.pk: True}
 
 
 async def test_a_run_whose_worker_died_ends_with_another_and_takes_the_thread_along():
