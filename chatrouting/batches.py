@@ -15,7 +15,8 @@ LARGEST = 100
 class Batches(Generic[K, R]):
     """Calls that come while others are served wait for them, and then are served together.
 
-    One that comes alone is served at once: nobody waits for company.
+    One that comes alone is served at once: nobody waits for company. As many wait as call: whoever calls has
+    a bound of its own (handlers, runs).
     """
 
     def __init__(self, function: Callable[[Sequence[K]], Mapping[K, R] | None]) -> None:

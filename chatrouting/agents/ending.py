@@ -37,9 +37,8 @@ logger = logging.getLogger(__name__)
 
 Kind = DeadLetter.Kind
 
-ENDS_AT_ONCE = (
-    2  # of many that end together: what begins meanwhile must not stand behind all of them
-)
+# Of many that end together: what begins meanwhile must not stand behind all of them.
+ENDS_AT_ONCE = 2
 
 _ends = PerLoop(lambda: asyncio.Semaphore(ENDS_AT_ONCE))
 _published = PerLoop(lambda: Batches[UUID, None](runs.mark_published))

@@ -106,6 +106,7 @@ class RunQueue:
     def __init__(self) -> None:
         self._waiting: asyncio.Queue[_Job] = asyncio.Queue(WAITING)
         self._sender: asyncio.Task[None] | None = None
+        self._later: set[asyncio.TimerHandle] = set()
 
     def put(self, run: Run) -> None:
         """Send the run to a worker soon. Where too many wait it is left to the sweep."""
@@ -116,8 +117,20 @@ class RunQueue:
         except asyncio.QueueFull:
             logger.warning("run %s is left to the sweep: the queue is full", run.pk)
 
+    def put_later(self, run: Run, seconds: float) -> None:
+        """As `put`, after so many seconds. Where the queue closes before, it is left to the sweep."""
+
+        def due() -> None:
+            self._later.discard(timer)
+            self.put(run)
+
+        timer = asyncio.get_running_loop().call_later(seconds, due)
+        self._later.add(timer)
+
     async def close(self) -> None:
         """Send what waits, and end the sending task; what cannot be sent soon is left to the sweep."""
+        while self._later:
+            self._later.pop().cancel()
         if self._sender is None:
             return
         with contextlib.suppress(TimeoutError):
@@ -168,4 +181,4 @@ def enqueue(run: Run) -> None:
 
 def enqueue_later(run: Run, seconds: float) -> None:
     """Tell them after so many seconds; where this process ends before, the sweep finds the run."""
-    asyncio.get_running_loop().call_later(seconds, enqueue, run)
+    run_queue().put_later(run, seconds)

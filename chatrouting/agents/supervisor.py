@@ -106,17 +106,18 @@ class Supervisor:
         except Fenced:
             logger.info("run %s went to another worker", self._run.pk)
             return
-        if ending is not None and not await self._rests(ending):
-            await finish(self._run, ending)
+        if ending is not None:
+            await self._conclude(ending)
         elif self._waits:
             await wake(self._run.pk)
         elif self._stop is Stop.HANDED_OVER and await in_database(claims.hand_over, self._run):
             enqueue(self._run)
 
-    async def _rests(self, ending: runs.Ending) -> bool:
-        """Whether another attempt follows, where this one failed in a way that may pass."""
+    async def _conclude(self, ending: runs.Ending) -> None:
+        """The run has ended; or rests, where it failed in a way that may pass."""
         passing = ending.failure is not None and ending.failure.retryable
-        return passing and await retry_later(self._run, self._agent.on_crash, ending.usage)
+        if not (passing and await retry_later(self._run, self._agent.on_crash, ending.usage)):
+            await finish(self._run, ending)
 
     async def _place(self) -> Place:
         if not self._goes_on:

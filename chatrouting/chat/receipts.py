@@ -17,9 +17,8 @@ from chatrouting.conf import chat_settings
 from routing_core.errors import InvalidFrame, Overloaded
 from routing_core.messages import Message
 
-TRIES = (
-    3  # the first may find a receipt that is too old, the second one of another that found it too
-)
+# The first may find a receipt that is too old, the second one of another that found it too.
+TRIES = 3
 
 R = TypeVar("R", bound=Message)
 W = TypeVar("W")

@@ -171,6 +171,24 @@ def test_wrong_arguments_are_refused_with_what_is_allowed(arguments, said):
         call_command("run_agents", *arguments)
 
 
+async def test_what_is_to_be_sent_later_is_left_to_the_sweep_where_the_queue_closes(queue):
+    queue.put_later(a_run(), 0.01)
+
+    await queue.close()
+    await asyncio.sleep(0.05)  # nothing tells of what does not happen
+
+    assert queue._sender is None
+
+
+async def test_what_is_due_later_is_sent_then(queue):
+    queue.put_later(a_run(), 0.01)
+
+    async def there():
+        return await depth() == 1
+
+    await until(there)
+
+
 async def test_what_waits_is_sent_before_the_queue_closes(queue):
     for _ in range(3):
         queue.put(a_run())

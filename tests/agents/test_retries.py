@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from chatrouting.agents import retries, runs
 from chatrouting.agents.contract import AgentError, CrashPolicy, Delta, Saved, Usage
 from chatrouting.agents.models import DeadLetter, Run
+from chatrouting.agents.queue import RunQueue
 from chatrouting.agents.stopping import end_unheeded, stop
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
@@ -16,6 +17,7 @@ from chatrouting.testing.order import check_run
 from tests.agents.accepted import a_claimed_run, a_thread, ask, claimed, events_of, expire, now_of
 from tests.agents.hosted import a_host, a_run, row_of, types_of
 from tests.agents.scripted import ScriptedAgent
+from tests.agents.waiting import until
 
 PASSING = AgentError("own_code", "The agent is tired.", retryable=True)
 ATTEMPTS = chat_settings().run_attempts
@@ -110,16 +112,16 @@ async def test_no_worker_holds_a_run_that_rests(install):
 
 async def test_a_run_that_has_rested_is_enqueued_without_the_sweep(install, soon, monkeypatch):
     told = []
-    monkeypatch.setattr("chatrouting.agents.queue.enqueue", told.append)
+    monkeypatch.setattr(RunQueue, "put", lambda queue, run: told.append(run))
     install(Flaky(PASSING))
     run = await a_run()
 
+    async def due():
+        return told
+
     async with a_host() as host:
         await host.attend(run.pk)
-        while not told:
-            await host.attend(run.pk)
-
-    assert told == [run]
+        assert await until(due) == [run]
 
 
 async def test_an_agent_that_cannot_go_on_is_not_tried_again_after_a_tool(install):
