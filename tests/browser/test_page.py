@@ -79,6 +79,35 @@ async def test_threads_are_switched_on_a_live_socket(tab):
     await expect(tab.answer()).to_have_text("1 2 3 4")
 
 
+async def test_what_is_written_at_once_in_a_new_chat_is_not_said_in_the_thread_before(tab):
+    await tab.say("/stream 3 10")
+    await tab.finished()
+
+    await tab.at_once(("new_chat",), ("say", "/stream 4 10"))
+
+    await expect(tab.answer()).to_have_text("1 2 3 4")
+    await expect(tab.page.locator(".turn")).to_have_count(1)
+    await expect(tab.page.locator("#threads li")).to_have_count(2)
+
+
+async def test_what_is_typed_before_a_new_thread_has_its_id_stays_in_the_field(tab):
+    await tab.at_once(("say", "/stream 3 10"), ("type", "and then"))
+
+    await tab.finished()
+
+    await expect(tab.page.locator("#message")).to_have_value("and then")
+    await tab.page.click("#new-chat")
+    await expect(tab.page.locator("#message")).to_have_value("")
+
+
+async def test_who_begins_another_chat_is_not_taken_back_by_the_answer_to_the_first(tab):
+    await tab.at_once(("say", "/stream 3 10"), ("new_chat",), ("type", "for a new one"))
+
+    await expect(tab.page.locator("#threads li")).to_have_count(1)
+    await expect(tab.page.locator("#greeting")).to_be_visible()
+    await expect(tab.page.locator("#message")).to_have_value("for a new one")
+
+
 async def test_earlier_messages_are_read_when_asked_for(tab, long_thread):
     await tab.open(f"/#{long_thread}")
     await tab.page.reload()

@@ -24,7 +24,6 @@ export class ComposerView {
   }
 
   show(state) {
-    if (state.selected !== this.threadId) this.open(state.selected);
     this.run = activeRun(state, state.selected);
     this.stop.hidden = this.run === null;
     this.stop.disabled = this.run?.stopping ?? false;
@@ -38,9 +37,19 @@ export class ComposerView {
     this.judge();
   }
 
+  /** The person goes to this thread: what is written from now on is for it, before it is drawn. */
   open(threadId) {
     this.threadId = threadId;
+    this.isMissing = false;
     this.field.value = this.memory.draft(threadId);
+    this.written();
+  }
+
+  /** The new thread has its id: what was written since its first message is for it, too. */
+  follow(threadId) {
+    if (threadId === this.threadId) return;
+    this.memory.keepDraft(this.threadId, null);
+    this.threadId = threadId;
     this.written();
   }
 

@@ -222,6 +222,7 @@ function showThreads(isOpen) {
 }
 
 function select(threadId) {
+  composer.open(threadId);
   store.dispatch("select", { thread_id: threadId });
   showThreads(false);
 }
@@ -246,8 +247,9 @@ place("sign-out").addEventListener("submit", () => {
   forgetAll();
 });
 
-store.dispatch("select", { thread_id: addressed() });
 store.onChange(showSoon);
+store.onChange(({ selected }) => composer.follow(selected));
+select(addressed());
 show();
 for (const { foreground: _foreground, ...entry } of memory.outbox) {
   say({ ...entry, foreground: entry.thread_id === null && store.state.selected === null });

@@ -64,10 +64,12 @@ const ACTIONS = {
     };
   },
 
-  select: (state, { thread_id: threadId }) =>
-    threadId === null
-      ? { ...state, selected: null }
-      : withConversation({ ...state, selected: threadId }, threadId, (known) => known),
+  /** Who goes elsewhere is not taken back by the answer to what was said before. */
+  select(state, { thread_id: threadId }) {
+    const outbox = state.outbox.map((entry) => ({ ...entry, foreground: false }));
+    const next = { ...state, outbox, selected: threadId };
+    return threadId === null ? next : withConversation(next, threadId, (known) => known);
+  },
 
   say: (state, { entry }) => ({
     ...state,
