@@ -1,6 +1,7 @@
 """Small database calls of one kind, made together: one transaction for twenty instead of twenty."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
@@ -9,14 +10,17 @@ from chatrouting.database import in_database
 K = TypeVar("K")
 R = TypeVar("R")
 
+logger = logging.getLogger(__name__)
+
 LARGEST = 100
+MOST_NOTED = 10_000
 
 
 class Batches(Generic[K, R]):
     """Calls that come while others are served wait for them, and then are served together.
 
     One that comes alone is served at once: nobody waits for company. As many wait as call: whoever calls has
-    a bound of its own (handlers, runs).
+    a bound of its own (handlers, runs), and of what is only noted so many wait as `MOST_NOTED` says.
     """
 
     def __init__(self, function: Callable[[Sequence[K]], Mapping[K, R] | None]) -> None:
@@ -31,11 +35,21 @@ class Batches(Generic[K, R]):
         Of those that ask for one key at the same time one gets the answer, the others None. Raises what
         `in_database` raises, to all that were served together.
         """
+        return await self._put(key)
+
+    def note(self, key: K) -> None:
+        """As `call`, but nobody waits for it: what fails, or is too much, is logged and left to a sweep."""
+        if len(self._waiting) < MOST_NOTED:
+            self._put(key).add_done_callback(_heard)
+        else:
+            logger.warning("%s is left to the sweep: too many wait", key)
+
+    def _put(self, key: K) -> "asyncio.Future[R | None]":
         answer: asyncio.Future[R | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((key, answer))
         if self._server is None or self._server.done():
             self._server = asyncio.create_task(self._serve_all(), name="batches")
-        return await answer
+        return answer
 
     async def _serve_all(self) -> None:
         while self._waiting:
@@ -57,3 +71,9 @@ class Batches(Generic[K, R]):
 def _open(asked: list[tuple[K, "asyncio.Future[R]"]]) -> list[tuple[K, "asyncio.Future[R]"]]:
     """Those whose callers have not given up."""
     return [each for each in asked if not each[1].done()]
+
+
+def _heard(answer: "asyncio.Future[R]") -> None:
+    """Log a failure of what nobody waits for."""
+    if not answer.cancelled() and (error := answer.exception()) is not None:
+        logger.warning("what was to be noted is left to the sweep", exc_info=error)

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from chatrouting import batches as module
 from chatrouting.batches import LARGEST, Batches
 
 
@@ -95,3 +96,36 @@ async def test_a_caller_that_gives_up_keeps_nobody_back(recorded):
     recorded.goes_on.set()
 
     assert await patient == 4
+
+
+async def test_who_notes_does_not_wait_and_it_is_done(recorded):
+    batches = Batches(recorded)
+    batches.note(1)
+    after = await asked(batches, [2])
+    recorded.goes_on.set()
+
+    assert await asyncio.gather(*after) == [4]
+    assert recorded.calls == [[1], [2]]
+
+
+async def test_a_note_that_fails_is_logged_and_keeps_nobody_back(recorded, caplog):
+    recorded.goes_on.set()
+    batches = Batches(recorded)
+    batches.note(0)
+    await asyncio.gather(*await asked(batches, [1]), return_exceptions=True)
+
+    assert await batches.call(2) == 4
+    assert "left to the sweep" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_more_notes_than_can_wait_are_left_to_the_sweep(recorded, monkeypatch, caplog):
+    monkeypatch.setattr(module, "MOST_NOTED", 2)
+    batches = Batches(recorded)
+    for key in (1, 2, 3):
+        batches.note(key)
+    recorded.goes_on.set()
+    await batches.call(4)
+
+    assert recorded.calls == [[1, 2, 4]]
+    assert "3 is left to the sweep" in caplog.text

@@ -113,10 +113,9 @@ def _say(
 async def _tell(said: _Said) -> None:
     """What is committed is accepted: a Valkey that is away takes nothing back."""
     logger.info("trace %s: run %s is accepted", said.run.trace_id, said.run.pk)
-    told = False
     try:
         await announce(said.question, said.members)
-        told = True
+        announced(said.question)
         if said.named:
             await tell_title(said.question.thread_id)
         if said.run.status == RunStatus.QUEUED:
@@ -127,8 +126,6 @@ async def _tell(said: _Said) -> None:
         await stop(said.interrupts)
     if said.run.status == RunStatus.RUNNING:
         enqueue(said.run)
-    if told:  # the run need not wait until that is noted
-        await announced(said.question)
 
 
 async def _tell_places(said: _Said) -> None:

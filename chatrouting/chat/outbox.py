@@ -57,9 +57,9 @@ async def announce(question: ThreadMessage, members: Sequence[str]) -> None:
         await publish(user_ids, Event(message, question.thread_id, run_id, key))
 
 
-async def announced(question: ThreadMessage) -> None:
-    """Note that its members have been told of it."""
-    await _announced.here.call(question.pk)
+def announced(question: ThreadMessage) -> None:
+    """Note that its members have been told of it. Nobody waits: not noted, it is told again, for nothing."""
+    _announced.here.note(question.pk)
 
 
 def _note(question_ids: Collection[UUID]) -> None:
@@ -74,7 +74,7 @@ async def announce_late(question: ThreadMessage) -> None:
     run_id = question.asked_run.pk
     try:
         await announce(question, await in_database(member_ids, question.thread_id))
-        await announced(question)
+        announced(question)
         await in_database(dead_letters.note_success, MESSAGE, run_id)
     except RedisError:
         raise
