@@ -6,3 +6,9 @@ class AgentsConfig(AppConfig):
     label = "chatrouting_agents"
     verbose_name = "Agents"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from chatrouting.agents.messages import AgentDelta
+        from chatrouting.stream.patience import let_wait
+
+        let_wait(AgentDelta)

@@ -29,12 +29,15 @@ class DirectWriter(Protocol):
 
     held: Callable[[int], None]
 
-    def write(self, frame: bytes) -> None:
-        """Send a whole WebSocket frame by the end of this turn of the loop, unless the socket is closing."""
+    def write(self, frame: bytes, patient: bool) -> None:
+        """Send a whole WebSocket frame by the end of this turn of the loop, unless the socket is closing.
+
+        A patient one may wait for what follows it, so shortly that nobody sees it.
+        """
         ...
 
     def flush(self) -> None:
-        """Send now what was written in this turn."""
+        """Send now what was written."""
         ...
 
     def waiting(self) -> int:
@@ -105,7 +108,7 @@ class DirectOutlet:
 
     def write(self, frame: Frame) -> None:
         """As `Outlet`'s."""
-        self._writer.write(frame.wire)
+        self._writer.write(frame.wire, frame.patient)
 
     async def finish(self, close: Any) -> None:
         """As `Outlet`'s."""

@@ -1,38 +1,55 @@
 """What one socket is sent in a turn of the event loop leaves in one write at its end.
 
-A write costs 7 µs, of which Python's part is one: a frame that leaves with another is almost free.
+A write costs 7 µs, of which Python's part is one: a frame that leaves with another is almost free. So
+pieces of texts that come faster than a page is drawn leave together, too: one that follows a write within
+the same beat waits for its end. What one agent writes comes more slowly than that, and waits for nothing.
 """
 
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from chatrouting.stream.loops import PerLoop
 
 logger = logging.getLogger(__name__)
 
+BEAT_SECONDS = 0.03
+MOST_JOINED = 64  # frames that wait for one write
+
 
 class JoiningWriter(ABC):
     """A `DirectWriter`, but for what its server does in its own way."""
 
-    __slots__ = ("_turn", "_unsent", "held")
+    __slots__ = ("_is_due", "_patient_until", "_turn", "_unsent", "held")
 
     def __init__(self) -> None:
         self.held: Callable[[int], None] = _nobody
         self._unsent: list[bytes] = []
         self._turn = _turns.here
+        self._is_due = False
+        self._patient_until = 0.0
 
-    def write(self, frame: bytes) -> None:
+    def write(self, frame: bytes, patient: bool) -> None:
         """As `DirectWriter`'s."""
-        if not self._unsent:
-            self._turn.end_with(self)
+        if not self._is_due:
+            if not patient or not self._waits():
+                self._is_due = True
+                self._turn.end_with(self)
+            elif not self._unsent:
+                self._turn.end_with_beat(self)
         self._unsent.append(frame)
+
+    def _waits(self) -> bool:
+        """Whether something has just left, so that a patient frame may wait for what follows it."""
+        return self._turn.now() < self._patient_until and len(self._unsent) < MOST_JOINED
 
     def flush(self) -> None:
         """As `DirectWriter`'s."""
+        self._is_due = False
         if not self._unsent:
             return
+        self._patient_until = self._turn.beat_end()
         data, self._unsent = b"".join(self._unsent), []
         if self.put(data):
             self.held(len(data))
@@ -58,27 +75,49 @@ class JoiningWriter(ABC):
 
 
 class _Turn:
-    """The writers of one event loop that hold something back until the end of this turn."""
+    """The writers of one event loop that hold something back until the end of this turn, or of this beat."""
 
     def __init__(self) -> None:
-        self._call_soon = asyncio.get_running_loop().call_soon
+        loop = asyncio.get_running_loop()
+        self.now = loop.time
+        self._call_soon, self._call_at = loop.call_soon, loop.call_at
         self._writers: list[JoiningWriter] = []
+        self._patient: list[JoiningWriter] = []
 
     def end_with(self, writer: JoiningWriter) -> None:
+        """It leaves at the end of this turn."""
         if not self._writers:
             self._call_soon(self._end)
         self._writers.append(writer)
 
+    def end_with_beat(self, writer: JoiningWriter) -> None:
+        """It leaves at the end of this beat."""
+        if not self._patient:
+            self._call_at(self.beat_end(), self._end_beat)
+        self._patient.append(writer)
+
+    def beat_end(self) -> float:
+        """When this beat ends, by the loop's clock."""
+        return (self.now() // BEAT_SECONDS + 1) * BEAT_SECONDS
+
     def _end(self) -> None:
         writers, self._writers = self._writers, []
-        for writer in writers:
-            try:
-                writer.flush()
-            except (
-                Exception
-            ):  # an edge: a socket that cannot be written to keeps no other from its frames
-                logger.exception("a socket could not be written to")
-                writer.abort()
+        _flush(writers)
+
+    def _end_beat(self) -> None:
+        writers, self._patient = self._patient, []
+        _flush(writers)
+
+
+def _flush(writers: Iterable[JoiningWriter]) -> None:
+    for writer in writers:
+        try:
+            writer.flush()
+        except (
+            Exception
+        ):  # an edge: a socket that cannot be written to keeps no other from its frames
+            logger.exception("a socket could not be written to")
+            writer.abort()
 
 
 _turns = PerLoop(_Turn)

@@ -4,12 +4,13 @@ SHORT, MEDIUM = 126, 65_536
 
 
 class Frame:
-    """`data` is the frame's text in UTF-8."""
+    """`data` is the frame's text in UTF-8. A patient one may leave together with what follows it."""
 
-    __slots__ = ("_text", "_wire", "data")
+    __slots__ = ("_text", "_wire", "data", "patient")
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: bytes, *, patient: bool = False) -> None:
         self.data = data
+        self.patient = patient
         self._text: str | None = None
         self._wire: bytes | None = None
 

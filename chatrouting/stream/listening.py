@@ -25,6 +25,7 @@ from chatrouting.stream.frames import Frame
 from chatrouting.stream.layer import ValkeyChannelLayer
 from chatrouting.stream.log import Record, Top
 from chatrouting.stream.loops import PerLoop
+from chatrouting.stream.patience import may_wait
 from chatrouting.stream.publishing import event_log
 from routing_core.envelope import event_frame
 
@@ -129,7 +130,7 @@ class _Listening:
                 self.each(lambda ear: ear.hear_signal(message, frame))
 
     def _event(self, record: Record) -> None:
-        frame = Frame(event_frame(record.body, record.seq))
+        frame = Frame(event_frame(record.body, record.seq), patient=may_wait(record.body))
         sent = 0
         for hear in self._hears:
             try:

@@ -93,7 +93,7 @@ def _compare(site: Site, rows: list[Row], json: Path | None) -> int:
 def _floor(site: Site, results: dict[str, Result]) -> str:
     size = max(found.frame_bytes for found in results.values())
     least = site.floor_us(size)
-    return f"A bare write of {size} bytes takes the kernel {least:.1f} µs of CPU: no single delivery takes less."
+    return f"One write of {size} bytes takes the kernel {least:.1f} µs of CPU: a frame alone takes that."
 
 
 def _measured(site: Site, row: Row) -> Result:

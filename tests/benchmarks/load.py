@@ -15,7 +15,7 @@ from tests.benchmarks.arrivals import Arrivals
 from tests.benchmarks.course import Course, fan, stream
 from tests.benchmarks.kernel import cpu_seconds, memory_kb
 from tests.benchmarks.plan import OUTSTANDING, Account, Idle, Measure, Outcome, Phase, Task
-from tests.benchmarks.publishing import READY
+from tests.benchmarks.publishing import READY, Kind
 from tests.benchmarks.sockets import Device, close, connect, endings
 
 WARM_SOCKETS = 5
@@ -31,10 +31,11 @@ class Publisher:
         self.pid = process.pid
 
     @classmethod
-    async def start(cls, command: tuple[str, ...], people: list[Account]) -> Self:
+    async def start(cls, command: tuple[str, ...], kind: Kind, people: list[Account]) -> Self:
         """Raises `RuntimeError` where it does not come up."""
         process = await asyncio.create_subprocess_exec(
             *command,
+            kind,
             *(person.user_id for person in people),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -58,7 +59,7 @@ async def fan_out(task: Task, people: list[Account]) -> Outcome:
     """All sockets are of one user, who gets one event after another."""
     effort, person = task.effort, people[0]
     devices = await connect(task, [person] * effort.sockets, Arrivals(effort.sockets))
-    publisher = await Publisher.start(task.publisher, [person])
+    publisher = await Publisher.start(task.publisher, Kind.EVENT, [person])
     course = Course(task, devices, publisher)
     await course.window(fan(WARM_EVENTS, 0.01))
     windows = {
@@ -74,7 +75,7 @@ async def streaming(task: Task, people: list[Account]) -> Outcome:
     """Every user has one socket. At first nothing happens; then some of them get deltas."""
     effort = task.effort
     idle, devices = await _idle(task, people[: effort.sockets])
-    publisher = await Publisher.start(task.publisher, people[: effort.users])
+    publisher = await Publisher.start(task.publisher, Kind.DELTA, people[: effort.users])
     course = Course(task, devices, publisher)
     await course.window(stream(effort.users, WARM_EVENTS))
     windows = await course.repeat(Measure.STREAM, stream(effort.users, effort.deltas))

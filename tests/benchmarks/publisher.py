@@ -10,10 +10,24 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatrouting.settings")
 django.setup()
 
-from chatrouting.agents.messages import AgentDelta  # noqa: E402 - reason: after the apps are loaded
+from chatrouting.agents.messages import AgentDelta, AgentThinking  # noqa: E402 - reason: after the apps are loaded
 from chatrouting.stream.log import RunMark, TextChange  # noqa: E402 - reason: as above
 from chatrouting.stream.publishing import Event, publish  # noqa: E402 - reason: as above
-from tests.benchmarks.publishing import piece, publish_on_demand  # noqa: E402 - reason: as above
+from tests.benchmarks.publishing import Kind, piece, publish_on_demand  # noqa: E402 - reason: as above
+
+
+class Thoughts:
+    """What a run thinks, step by step, and tells one user."""
+
+    def __init__(self, user_id: str) -> None:
+        self.user_id = user_id
+        self.thread_id, self.run_id = uuid.uuid4(), uuid.uuid4()
+
+    async def publish(self, number: int) -> None:
+        """Append the next step and ring."""
+        thought = AgentThinking(text=piece(number), step=number)
+        mark = RunMark(str(self.run_id), 1, number)
+        await publish([self.user_id], Event(thought, self.thread_id, self.run_id, mark=mark))
 
 
 class Answer:
@@ -33,5 +47,8 @@ class Answer:
         await publish([self.user_id], Event(delta, self.thread_id, self.run_id, mark=mark))
 
 
+TOLD_BY = {Kind.EVENT: Thoughts, Kind.DELTA: Answer}
+
 if __name__ == "__main__":
-    asyncio.run(publish_on_demand([Answer(user_id).publish for user_id in sys.argv[1:]]))
+    told_by = TOLD_BY[Kind(sys.argv[1])]
+    asyncio.run(publish_on_demand([told_by(user_id).publish for user_id in sys.argv[2:]]))

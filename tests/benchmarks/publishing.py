@@ -1,7 +1,8 @@
-"""What both applications' publishers share: when to publish, and what a piece of text is.
+"""What both applications' publishers share: what and when to publish, and what a piece of text is.
 
-A publisher is a process of its own, given the ids of its users as arguments. It says `ready`, then
-reads lines: for a line `50` every user gets 50 more events, one after another, all users at once.
+A publisher is a process of its own, given the kind of its events and the ids of its users as arguments.
+It says `ready`, then reads lines: for a line `50` every user gets 50 more events, one after another, all
+users at once.
 """
 
 import asyncio
@@ -9,8 +10,16 @@ import itertools
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from enum import StrEnum
 
 READY = "ready"
+
+
+class Kind(StrEnum):
+    """What is published: events that leave at once, or the pieces of a text."""
+
+    EVENT = "agent_thinking"
+    DELTA = "agent_delta"
 
 
 def piece(number: int) -> str:

@@ -2,7 +2,11 @@
 
 import asyncio
 
-from chatrouting.serving.joining import JoiningWriter
+import pytest
+
+from chatrouting.serving import joining
+from chatrouting.serving.joining import MOST_JOINED, JoiningWriter
+from chatrouting.stream.loops import PerLoop
 
 
 class Writer(JoiningWriter):
@@ -11,12 +15,19 @@ class Writer(JoiningWriter):
     def __init__(self, left=0, *, broken=False):
         super().__init__()
         self.puts, self.left, self.broken, self.aborted = [], left, broken, False
+        self._wrote = asyncio.Event()
 
     def put(self, data):
         if self.broken:
             raise OSError("broken")
         self.puts.append(data)
+        self._wrote.set()
         return self.left
+
+    async def wrote(self):
+        """Wait for the next write."""
+        self._wrote.clear()
+        await self._wrote.wait()
 
     def waiting(self):
         return self.left
@@ -31,11 +42,11 @@ class Writer(JoiningWriter):
 async def test_frames_of_a_turn_leave_together_and_in_order():
     writer = Writer()
     for data in (b"a", b"b", b"c"):
-        writer.write(data)
+        writer.write(data, patient=False)
     assert writer.puts == []
 
     await asyncio.sleep(0)
-    writer.write(b"d")
+    writer.write(b"d", patient=False)
     await asyncio.sleep(0)
 
     assert writer.puts == [b"abc", b"d"]
@@ -43,7 +54,7 @@ async def test_frames_of_a_turn_leave_together_and_in_order():
 
 async def test_what_was_flushed_leaves_once():
     writer = Writer()
-    writer.write(b"a")
+    writer.write(b"a", patient=False)
     writer.flush()
     assert writer.puts == [b"a"]
 
@@ -52,11 +63,79 @@ async def test_what_was_flushed_leaves_once():
     assert writer.puts == [b"a"]
 
 
+@pytest.fixture(autouse=True)
+def own_turns(monkeypatch):
+    """What one test leaves waiting is no other's."""
+    monkeypatch.setattr(joining, "_turns", PerLoop(joining._Turn))
+
+
+@pytest.fixture
+async def within_a_beat(own_turns, monkeypatch):
+    """The beat of this test does not end."""
+    far = asyncio.get_running_loop().time() + 1_000
+    monkeypatch.setattr(Writer()._turn, "now", lambda: far)
+
+
+async def patiently(writer, *frames):
+    """Write each in a turn of its own."""
+    for data in frames:
+        writer.write(data, patient=True)
+        await asyncio.sleep(0)
+
+
+@pytest.mark.usefixtures("within_a_beat")
+async def test_a_patient_frame_leaves_at_once_and_what_follows_it_waits():
+    writer = Writer()
+
+    await patiently(writer, b"a", b"b", b"c")
+
+    assert writer.puts == [b"a"]
+
+
+async def test_what_waits_leaves_when_the_beat_ends():
+    writer = Writer()
+    await patiently(writer, b"a", b"b", b"c")
+
+    async with asyncio.timeout(1):
+        while b"".join(writer.puts) != b"abc":
+            await writer.wrote()
+
+
+@pytest.mark.usefixtures("within_a_beat")
+async def test_any_other_frame_takes_along_what_waits_in_order():
+    writer = Writer()
+    await patiently(writer, b"a", b"b")
+
+    writer.write(b"c", patient=False)
+    await patiently(writer, b"d")
+
+    assert writer.puts == [b"a", b"bcd"]
+
+
+@pytest.mark.usefixtures("within_a_beat")
+async def test_a_bounded_number_of_frames_waits():
+    writer = Writer()
+
+    await patiently(writer, b"a", *[b"b"] * (MOST_JOINED + 1))
+
+    assert writer.puts == [b"a", b"b" * (MOST_JOINED + 1)]
+
+
+@pytest.mark.usefixtures("within_a_beat")
+async def test_a_socket_that_ends_takes_along_what_waits():
+    writer = Writer()
+    await patiently(writer, b"a", b"b")
+
+    writer.flush()
+
+    assert writer.puts == [b"a", b"b"]
+
+
 async def test_what_is_held_is_told_with_its_size():
     told, writer = [], Writer(left=1)
     writer.held = told.append
     for data in (b"abc", b"de"):
-        writer.write(data)
+        writer.write(data, patient=False)
 
     await asyncio.sleep(0)
 
@@ -69,10 +148,10 @@ async def test_what_is_written_on_being_told_leaves_too():
 
     def farewell(written):
         writer.held = lambda written: None
-        writer.write(b"bye")
+        writer.write(b"bye", patient=False)
 
     writer.held = farewell
-    writer.write(b"a")
+    writer.write(b"a", patient=False)
     for _ in range(2):
         await asyncio.sleep(0)
 
@@ -81,8 +160,8 @@ async def test_what_is_written_on_being_told_leaves_too():
 
 async def test_one_that_cannot_be_written_to_keeps_no_other_back(caplog):
     broken, sound = Writer(broken=True), Writer()
-    broken.write(b"a")
-    sound.write(b"b")
+    broken.write(b"a", patient=False)
+    sound.write(b"b", patient=False)
 
     await asyncio.sleep(0)
 

@@ -13,14 +13,28 @@ django.setup()
 
 from channels.layers import get_channel_layer  # noqa: E402 - reason: after the apps are loaded
 
-from tests.benchmarks.publishing import piece, publish_on_demand  # noqa: E402 - reason: as above
+from tests.benchmarks.publishing import Kind, piece, publish_on_demand  # noqa: E402 - reason: as above
 from tests.benchmarks.stock.consumers import user_group  # noqa: E402 - reason: as above
 
 
-class Answer:
-    """A text that is written to one user, piece by piece."""
+def thought(text, number, position):
+    """A step of what an agent thinks."""
+    return {"text": text, "step": number}
 
-    def __init__(self, user_id):
+
+def delta(text, number, position):
+    """A piece of an answer."""
+    return {"text": text, "position": position}
+
+
+PAYLOADS = {Kind.EVENT: thought, Kind.DELTA: delta}
+
+
+class Answer:
+    """A text that is told to one user, piece by piece."""
+
+    def __init__(self, kind, user_id):
+        self.kind = kind
         self.group = user_group(user_id)
         self.thread_id, self.run_id = str(uuid.uuid4()), str(uuid.uuid4())
         self.position = 0
@@ -30,11 +44,11 @@ class Answer:
         text = piece(number)
         event = {
             "seq": number,
-            "type": "agent_delta",
+            "type": self.kind.value,
             "ts": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             "thread_id": self.thread_id,
             "run_id": self.run_id,
-            "payload": {"text": text, "position": self.position},
+            "payload": PAYLOADS[self.kind](text, number, self.position),
         }
         self.position += len(text)
         message = {"type": "chat.event", "event": event}
@@ -42,4 +56,5 @@ class Answer:
 
 
 if __name__ == "__main__":
-    asyncio.run(publish_on_demand([Answer(user_id).publish for user_id in sys.argv[1:]]))
+    asked = Kind(sys.argv[1])
+    asyncio.run(publish_on_demand([Answer(asked, user_id).publish for user_id in sys.argv[2:]]))
