@@ -62,6 +62,21 @@ async def test_what_is_said_while_the_server_is_away_is_sent_once_when_it_is_bac
     await expect(tab.page.locator(".turn")).to_have_count(1)
 
 
+async def test_a_new_chat_written_while_the_server_is_away_is_one_over_a_reload(own_site):
+    tab = await own_site.tab()
+    await own_site.stop()
+    await tab.state("reconnecting")
+    for content in ("/stream 3 10", "/stream 4 10", "/stream 5 10"):
+        await tab.say(content)
+    await own_site.start()
+    await tab.page.reload()
+
+    for number, last in ((1, 3), (2, 4), (3, 5)):
+        await tab.finished(number)
+        assert await tab.answer(number).inner_text() == counted(last)
+    await expect(tab.page.locator("#threads li")).to_have_count(1)
+
+
 async def test_a_page_whose_session_is_gone_says_so_and_keeps_what_is_typed(own_site):
     tab = await own_site.tab()
     await tab.page.fill("#message", "a draft")

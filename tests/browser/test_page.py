@@ -100,6 +100,14 @@ async def test_what_is_typed_before_a_new_thread_has_its_id_stays_in_the_field(t
     await expect(tab.page.locator("#message")).to_have_value("")
 
 
+async def test_what_follows_at_once_in_a_new_chat_is_said_in_the_same_conversation(tab):
+    await tab.at_once(("say", "/stream 3 10"), ("say", "/stream 4 10"))
+
+    await expect(tab.answer(2)).to_have_text("1 2 3 4")
+    await expect(tab.answer(1)).to_have_text("1 2 3")
+    await expect(tab.page.locator("#threads li")).to_have_count(1)
+
+
 async def test_who_begins_another_chat_is_not_taken_back_by_the_answer_to_the_first(tab):
     await tab.at_once(("say", "/stream 3 10"), ("new_chat",), ("type", "for a new one"))
 

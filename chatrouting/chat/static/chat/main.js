@@ -6,9 +6,10 @@ import { ConversationView } from "./conversation_view.js";
 import { Fragments } from "./fragments.js";
 import { forgetAll, Memory } from "./memory.js";
 import { Reading } from "./reading.js";
-import { newId, Requests } from "./requests.js";
 import { NoticesView } from "./notices_view.js";
+import { Outbox } from "./outbox.js";
 import { PeopleView } from "./people_view.js";
+import { Requests } from "./requests.js";
 import { emptyState, reduce, replayFrom } from "./state.js";
 import { StatusView } from "./status_view.js";
 import { Store } from "./store.js";
@@ -25,6 +26,7 @@ const memory = new Memory(userId);
 const store = new Store(reduce, emptyState());
 const requests = new Requests((frame) => connection.send(frame));
 const reading = new Reading(store, requests);
+const outbox = new Outbox(store, memory, requests);
 
 const connection = new Connection(socket, memory.position, {
   onWelcome(welcome, isWhole) {
@@ -72,33 +74,16 @@ function remember() {
   memory.position = { epoch, seq: replayFrom(store.state, seq) };
 }
 
-/** Say it, and keep it until the server has it: also over a reload. */
-async function say(entry) {
-  store.dispatch("say", { entry });
-  memory.outbox = [...memory.outbox.filter((known) => known.client_id !== entry.client_id), entry];
-  const { client_id: clientId, thread_id: threadId, content, agent } = entry;
-  const payload = { content, ...(threadId && { thread_id: threadId }), ...(agent && { agent }) };
-  try {
-    const reply = await requests.ask("user_message", payload, clientId);
-    store.dispatch("accepted", { client_id: clientId, reply });
-    memory.outbox = memory.outbox.filter((known) => known.client_id !== clientId);
-  } catch (error) {
-    store.dispatch("refused", { client_id: clientId, error });
-  }
-}
-
 const actions = {
   say(threadId, content, agent) {
-    const entry = { client_id: newId(), thread_id: threadId, content, agent, at: Date.now() };
-    say({ ...entry, foreground: true });
+    outbox.say(threadId, content, agent);
     conversation.goToEnd();
   },
 
-  sayAgain: ({ error: _error, ...entry }) => say(entry),
+  sayAgain: ({ error: _error, ...entry }) => outbox.send(entry),
 
   takeBack({ client_id: clientId, content }) {
-    store.dispatch("taken_back", { client_id: clientId });
-    memory.outbox = memory.outbox.filter((known) => known.client_id !== clientId);
+    outbox.takeBack(clientId);
     composer.takeBack(content);
   },
 
@@ -251,7 +236,5 @@ store.onChange(showSoon);
 store.onChange(({ selected }) => composer.follow(selected));
 select(addressed());
 show();
-for (const { foreground: _foreground, ...entry } of memory.outbox) {
-  say({ ...entry, foreground: entry.thread_id === null && store.state.selected === null });
-}
+outbox.resume((entry) => entry.thread_id === null && store.state.selected === null);
 connection.open();

@@ -172,8 +172,7 @@ function withJoined(state, { type, thread_id: threadId, run_id: runId, payload }
 function withAdopted(state, clientId, threadId) {
   const entry = state.outbox.find((known) => known.client_id === clientId);
   if (!entry || entry.thread_id === threadId) return state;
-  const outbox = state.outbox.map((known) =>
-    known === entry ? { ...entry, thread_id: threadId } : known);
+  const outbox = withOpened(state.outbox, entry, threadId);
   const selected = state.selected ?? (entry.foreground ? threadId : null);
   return withConversation({ ...state, outbox, selected }, threadId, (known) => known);
 }
@@ -202,6 +201,18 @@ function withRun(state, runId, threadId, change) {
 const byId = (threads) => Object.fromEntries(threads.map((thread) => [thread.thread_id, thread]));
 
 export const reduce = (state, action) => ACTIONS[action.type](state, action);
+
+/** The id of the message that begins the conversation which is shown and has no id yet; null: none does. */
+export function openingOf(state) {
+  return state.outbox.find((entry) => entry.thread_id === null && entry.foreground)?.opening ?? null;
+}
+
+/** These entries of the outbox, once the thread that this one was said in is known. */
+export function withOpened(entries, { client_id: clientId, opening }, threadId) {
+  const isOfIt = (known) => known.client_id === clientId
+    || (opening !== null && known.opening === opening && known.thread_id === null);
+  return entries.map((known) => (isOfIt(known) ? { ...known, thread_id: threadId } : known));
+}
 
 /** Threads, newest first. */
 export function threadsOf(state) {
