@@ -39,12 +39,18 @@ def place_for(user_id: str, thread_id: UUID) -> RunStatus:
         if _queue(thread_id).count() >= conf.queue_per_thread:
             raise Busy("The queue of this thread is full.", retry_after_ms=5_000)
         return RunStatus.QUEUED
-    _lock([user_id])
+    alone_with([user_id])
     if _running(user_id).count() < conf.runs_per_user:
         return RunStatus.RUNNING
     if _line(user_id).count() >= conf.queue_per_user:
         raise Busy("Too many of your runs are waiting.", retry_after_ms=5_000)
     return RunStatus.QUEUED
+
+
+def alone_with(user_ids: Iterable[UserId]) -> list[UserId]:
+    """Be alone with these users' admissions until the transaction ends. New rows may still name them."""
+    found = get_user_model().objects.filter(pk__in=list(user_ids)).order_by("pk")
+    return list(found.select_for_update(no_key=True).values_list("pk", flat=True))
 
 
 def alone_after(run: Run) -> list[UserId]:
@@ -53,7 +59,7 @@ def alone_after(run: Run) -> list[UserId]:
     Call it before the run is changed, in a transaction that holds the thread's row.
     """
     others = _queue(run.thread_id).exclude(pk=run.pk)
-    return _lock({run.user_id, *others.values_list("user_id", flat=True)[:1]})
+    return alone_with({run.user_id, *others.values_list("user_id", flat=True)[:1]})
 
 
 def alone_without(user_id: UserId, ending: QuerySet[Run]) -> list[UserId]:
@@ -65,7 +71,7 @@ def alone_without(user_id: UserId, ending: QuerySet[Run]) -> list[UserId]:
     for thread_id in ending.values_list("thread_id", flat=True).distinct():
         others = _queue(thread_id).exclude(user_id=user_id)
         users |= set(others.values_list("user_id", flat=True)[:1])
-    return _lock(users)
+    return alone_with(users)
 
 
 def something_waits(run: Run, locked: Iterable[UserId]) -> bool:
@@ -95,7 +101,7 @@ def admit_missed(limit: int) -> list[Run]:
     running = Coalesce(Subquery(counted, output_field=IntegerField()), 0)
     free = _ready(Run.objects.filter(created_at__lt=timezone.now() - LATE))
     users = free.annotate(running=running).filter(running__lt=chat_settings().runs_per_user)
-    return admit(_lock(users.order_by().values_list("user_id", flat=True).distinct()[:limit]))
+    return admit(alone_with(users.order_by().values_list("user_id", flat=True).distinct()[:limit]))
 
 
 def position(run: Run) -> int:
@@ -168,12 +174,6 @@ def _places(waiting: Iterable[Run]) -> list[tuple[UUID, int]]:
         if run.pk in own:
             places.append((run.pk, own.index(run.pk) + 1))
     return places
-
-
-def _lock(user_ids: Iterable[UserId]) -> list[UserId]:
-    """Be alone with these users' admissions until the transaction ends. New rows may still name them."""
-    found = get_user_model().objects.filter(pk__in=list(user_ids)).order_by("pk")
-    return list(found.select_for_update(no_key=True).values_list("pk", flat=True))
 
 
 def _running(user_id: UserId) -> QuerySet[Run]:

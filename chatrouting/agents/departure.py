@@ -1,17 +1,18 @@
 """An account that is deleted takes its runs along: they end, and their rows go."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from chatrouting.agents import runs
-from chatrouting.agents.admission import alone_without, placed
+from chatrouting.agents.admission import alone_with, alone_without, placed
 from chatrouting.agents.ending import News, news_of
 from chatrouting.agents.models import Outcome, Run, RunStatus
 from chatrouting.agents.recovery import tools_used
 from chatrouting.agents.stopping import unheld_end
+from chatrouting.threads import membership
 from chatrouting.threads.models import Thread
 
 
@@ -23,10 +24,31 @@ class Ends:
     moved: tuple[tuple[int, Run], ...]
 
 
-def threads_of_runs(user_id: str) -> list[UUID]:
-    """Where this user's runs have not ended: a thread that they have left, perhaps."""
-    unfinished = Run.objects.filter(user_id=user_id).exclude(status=RunStatus.COMPLETED)
-    return list(unfinished.values_list("thread_id", flat=True))
+def hold(user_ids: Collection[str]) -> list[Thread]:
+    """Be alone with every thread these users are in, and with those that they have left and have runs in."""
+    return membership.hold(user_ids, _threads_of_runs(user_ids))
+
+
+def hold_all(user_ids: Collection[str]) -> None:
+    """Take every lock that these accounts need which go together: threads, users, runs, each by id.
+
+    What each of them then takes for itself is held by then. One after another they would come to a thread
+    with the rows of users and runs in hand, and could wait for somebody who waits for those.
+    """
+    hold(user_ids)
+    theirs = Q(user_id__in=user_ids) | Q(thread__in=_threads_of_runs(user_ids))
+    near = _unfinished(theirs | membership.shared_with(user_ids, "thread__"))
+    alone_with({*user_ids, *near.values_list("user_id", flat=True)})
+    ending = _unfinished(Q(user_id__in=user_ids) | Q(thread__owner_id__in=user_ids))
+    list(ending.order_by("pk").select_for_update(no_key=True, of=("self",)).values("pk"))
+
+
+def _threads_of_runs(user_ids: Collection[str]) -> list[UUID]:
+    return list(_unfinished(Q(user_id__in=user_ids)).values_list("thread_id", flat=True))
+
+
+def _unfinished(which: Q) -> QuerySet[Run]:
+    return Run.objects.filter(which).exclude(status=RunStatus.COMPLETED)
 
 
 def end_runs(user_id: str, held: Iterable[Thread]) -> Ends:

@@ -1,6 +1,6 @@
 """Who is in a thread, who may change that, and what of it is not told yet. Callers hold the transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -76,9 +76,14 @@ def remove(user_id: str, thread_id: UUID, username: str) -> None:
     _note(thread_id, member.user_id, Kind.LEFT, members_of(thread_id))
 
 
-def hold(user_id: str, also: Iterable[UUID] = ()) -> list[Thread]:
-    """Be alone with every thread this user is in, and with those of `also`: one after another, by id."""
-    theirs = Q(members__user_id=user_id) | Q(owner_id=user_id) | Q(pk__in=list(also))
+def shared_with(user_ids: Collection[str], at: str = "") -> Q:
+    """The condition on threads that one of these users is in. `at` leads to the thread, as for `seen_by`."""
+    return Q((f"{at}members__user_id__in", user_ids)) | Q((f"{at}owner_id__in", user_ids))
+
+
+def hold(user_ids: Collection[str], also: Collection[UUID] = ()) -> list[Thread]:
+    """Be alone with every thread one of these users is in, and with those of `also`: by id."""
+    theirs = shared_with(user_ids) | Q(pk__in=also)
     found = Thread.objects.filter(pk__in=Thread.objects.filter(theirs).values("pk"))
     return list(found.order_by("pk").select_for_update())
 

@@ -118,7 +118,12 @@ class Crowd:
             removal._forget(thread.pk)
 
     def come_and_depart(self, chance):
-        """Somebody speaks in a thread of their own and in one of others, and their account is deleted."""
+        """Two speak in threads of their own and in one of others, and both accounts are deleted at once."""
+        visitors = [self._visit(chance) for _ in range(2)]
+        ids = [visitor.id for visitor in visitors]
+        get_user_model().objects.filter(pk__in=ids).delete()
+
+    def _visit(self, chance):
         visitor, thread = a_person(), self._one(chance, self.threads)
         added = AddMember(thread_id=thread.pk, username=visitor.name)
         members._add(a_context(self._owner(thread)), added)
@@ -127,7 +132,7 @@ class Crowd:
         for each in (own, thread, thread):
             message = UserMessage(content="hello", thread_id=each.pk)
             conversation._accept(a_context(visitor), message, "demo")
-        get_user_model().objects.get(pk=visitor.id).delete()
+        return visitor
 
     def renew(self, chance):
         held = self._one(chance, self.unfinished.exclude(worker=""))

@@ -13,16 +13,8 @@ from chatrouting.threads.membership import remove
 from chatrouting.threads.models import ThreadMember, ThreadMessage
 from routing_core.errors import NotFound
 from tests.agents.accepted import a_person, a_thread
+from tests.agents.at_once import stands_at_a_lock
 from tests.chat.asking import a_context
-
-
-def stands_at_a_lock():
-    """Whether a statement waits for a row: on PostgreSQL. SQLite lets no second transaction begin."""
-    if connection.vendor != "postgresql":
-        return True
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return cursor.fetchone()[0] > 0
 
 
 def test_what_was_at_work_when_its_author_was_removed_is_not_stored():
