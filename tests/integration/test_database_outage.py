@@ -13,6 +13,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True)
+def _opened_anew():
+    """The tests' own connection is cut like the others: who comes next opens one."""
+    yield
+    connections.close_all()
+
+
 async def test_web_and_worker_recover_without_a_restart(own_system, alice):
     """Row 53: nothing hangs, what was not committed is refused, recovery without restart."""
     queue = {"CHATROUTING_QUEUE": "outage"}
