@@ -20,9 +20,20 @@ def processor_seconds(pid: int) -> float:
 
 
 def open_sockets(pid: int) -> int:
-    """How many sockets it has open."""
+    """How many sockets it has open: those of its clients, and its own to Valkey and the database."""
+    return sum(target.startswith("socket:") for target in _targets(pid))
+
+
+def sockets_at(pid: int, port: int) -> int:
+    """How many sockets it has open at this port of its own, with that on which it listens."""
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    there = {f"socket:[{row[9]}]" for row in rows if row[1].endswith(f":{port:04X}")}
+    return len(there & set(_targets(pid)))
+
+
+def _targets(pid: int) -> list[str]:
     folder = Path(f"/proc/{pid}/fd")
-    return sum(_target(folder / name).startswith("socket:") for name in os.listdir(folder))
+    return [_target(folder / name) for name in os.listdir(folder)]
 
 
 def _target(link: Path) -> str:

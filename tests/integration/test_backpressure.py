@@ -3,6 +3,7 @@
 import asyncio
 import os
 from contextlib import AsyncExitStack
+from functools import partial
 
 import pytest
 
@@ -14,7 +15,7 @@ from chatrouting.testing.client import at_position
 from chatrouting.testing.people import make_person
 from chatrouting.testing.system import wait_until
 from tests.faults.mute import Mute
-from tests.integration.processes import memory, open_sockets
+from tests.integration.processes import memory, sockets_at
 
 MEGABYTES = 200 if os.environ.get("TEST_LONG") else 24
 EVENT_BYTES = 64 * 1024
@@ -148,15 +149,13 @@ def alice_thread():
 
 async def test_a_socket_whose_other_side_is_gone_without_a_word_leaves_nothing(served, alice):
     """Rows 57, 59: 4201 after two heartbeats, no row, no counter, no file descriptor."""
-    pid, rows = served.process.pid, Connection.objects.filter(user_id=alice.user_id)
-    async with await served.connect(alice):
-        pass  # what the process opens on first use is open
-    await in_database(wait_until, lambda: not rows.exists(), "the end of the first")
-    before = open_sockets(pid)
+    rows = Connection.objects.filter(user_id=alice.user_id)
+    open_here = partial(sockets_at, served.process.pid, served.port)
+    before = open_here()
     async with AsyncExitStack() as gone:
         for _ in range(5):
             await gone.enter_async_context(Mute(served, alice))
-        assert open_sockets(pid) >= before + 5
+        assert open_here() >= before + 5
         await in_database(wait_until, lambda: not rows.exists(), "the end of the rows", 15)
         assert served.counted("chatrouting_connections_active") == 0
-        await asyncio.to_thread(wait_until, lambda: open_sockets(pid) <= before, "the sockets", 30)
+        await asyncio.to_thread(wait_until, lambda: open_here() <= before, "the sockets", 30)
