@@ -15,7 +15,7 @@ from django.templatetags.static import static
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from chatrouting.datafolder import database_url, development_key, valkey_url
+from chatrouting.datafolder import database_url, development_key, made_folder, valkey_url
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -107,7 +107,7 @@ TEMPLATES = [
 
 DATABASES = {
     "default": dj_database_url.parse(
-        os.environ.get("DATABASE_URL") or database_url(DATA_DIR),
+        os.environ.get("DATABASE_URL") or database_url(made_folder(DATA_DIR)),
         conn_max_age=600,
         conn_health_checks=True,
         disable_server_side_cursors=True,  # a pooler between gives the next query another session

@@ -27,6 +27,18 @@ def test_a_production_site_passes_the_deployment_checks(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_the_first_command_makes_the_folder_of_the_database(tmp_path):
+    done = manage("migrate", "--plan", data_dir=tmp_path / "made" / "here", **PRODUCTION)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "made" / "here").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_routes_are_listed_without_a_database(tmp_path):
+    nowhere = f"sqlite:///{tmp_path}/nowhere/db.sqlite3"
+    done = manage("routes", data_dir=tmp_path, DATABASE_URL=nowhere, **PRODUCTION)
+    assert "user_message" in done.stdout, done.stderr
+
+
 def test_with_debug_the_key_is_made_once_for_this_user_alone(tmp_path):
     manage("check", data_dir=tmp_path, DEBUG="1")
     key = tmp_path / "secret_key"

@@ -12,6 +12,7 @@ from routing_core.router import Router
 
 
 class Command(PipedCommand):
+    requires_system_checks = ("routing",)  # Django 6.1's of the models open the database
     help = "List every message type a client may send, and the handler that serves it."
 
     def add_arguments(self, parser: CommandParser) -> None:
