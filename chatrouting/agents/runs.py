@@ -116,12 +116,14 @@ def run_of(user_id: str, run_id: UUID) -> Run:
     return run
 
 
-def request_stop(run: Run) -> bool:
-    """Note that the run is to be stopped. False where it has ended already."""
+def request_stop(run: Run) -> Run | None:
+    """Note that the run is to be stopped: from then on it does not begin to wait.
+
+    The run as it stands then; None where it has ended already.
+    """
     unfinished = Run.objects.filter(pk=run.pk).exclude(status=RunStatus.COMPLETED)
-    return bool(
-        unfinished.update(cancel_requested_at=Coalesce("cancel_requested_at", timezone.now()))
-    )
+    unfinished.update(cancel_requested_at=Coalesce("cancel_requested_at", timezone.now()))
+    return unfinished.select_related("question").first()
 
 
 def request_stops(thread_id: UUID) -> None:

@@ -20,9 +20,11 @@ async def stop(run: Run) -> bool:
     """Stop a run. True where it has ended by this, else its worker has been asked to end it."""
     if await end_unheld(run):
         return True
-    if not await in_database(runs.request_stop, run):
+    noted = await in_database(runs.request_stop, run)
+    if noted is None:
         return False
-    if await end_abandoned(run.pk):
+    # It may have begun to wait since it was read, or its worker may have died.
+    if await end_unheld(noted) or await end_abandoned(run.pk):
         return True
     await ring_stop(str(run.pk))
     return False
@@ -92,7 +94,19 @@ def stop_now(run: Run) -> RunStatus:
 
     One that no worker holds ends at once, and a worker tells of it.
     """
-    left = unheld_end(run)
-    if (left is not None and runs.end(run, left) is not None) or runs.request_stop(run):
+    if _end_unheld_now(run) or _note_now(run):
         ring_stop_now(str(run.pk))
     return RunStatus(Run.objects.values_list("status", flat=True).get(pk=run.pk))
+
+
+def _note_now(run: Run) -> bool:
+    """Whether there was something to stop; what has begun to wait since it was read ends as well."""
+    noted = runs.request_stop(run)
+    if noted is not None:
+        _end_unheld_now(noted)
+    return noted is not None
+
+
+def _end_unheld_now(run: Run) -> bool:
+    left = unheld_end(run)
+    return left is not None and runs.end(run, left) is not None

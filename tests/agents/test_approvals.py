@@ -10,9 +10,9 @@ from chatrouting.agents.approvals import Decision
 from chatrouting.agents.contract import CrashPolicy, Delta, Thinking, ToolResult, ToolStatus, Usage
 from chatrouting.agents.contract import ToolCall as AgentsCall
 from chatrouting.agents.ending import heed_end
-from chatrouting.agents.models import Approval, Run, ToolCall
+from chatrouting.agents.models import Approval, Run, RunStatus, ToolCall
 from chatrouting.agents.resuming import resume_late
-from chatrouting.agents.stopping import end_unheld, stop_now
+from chatrouting.agents.stopping import end_unheld, stop, stop_now
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
 from tests.agents.accepted import events_of
@@ -193,6 +193,30 @@ async def test_an_operator_stops_a_waiting_run_at_once(install):
     events = await events_of(run)
     check_run(events)
     assert events[-1]["payload"]["outcome"] == "cancelled"
+
+
+async def as_it_was_before(run):
+    """The run as somebody read it who then lost the race to its worker: it has begun to wait since."""
+    row = await row_of(run)
+    row.status = RunStatus.RUNNING
+    return row
+
+
+async def test_a_run_that_began_to_wait_since_it_was_read_is_stopped_at_once(install):
+    """Row 97."""
+    run, _ = await waiting(install)
+
+    assert await stop(await as_it_was_before(run))
+
+    events = await events_of(run)
+    check_run(events)
+    assert events[-1]["payload"]["outcome"] == "cancelled"
+
+
+async def test_an_operator_too_stops_at_once_what_began_to_wait_since(install):
+    run, _ = await waiting(install)
+
+    assert await in_database(stop_now, await as_it_was_before(run)) == "completed"
 
 
 async def test_a_run_that_is_to_be_stopped_does_not_begin_to_wait(install):
