@@ -8,12 +8,13 @@ from django.db.models import Q, QuerySet
 
 from chatrouting.agents import runs
 from chatrouting.agents.admission import alone_with, alone_without, placed
-from chatrouting.agents.ending import News, news_of
+from chatrouting.agents.ending import News, news_of, tell_end
 from chatrouting.agents.models import Outcome, Run, RunStatus
-from chatrouting.agents.recovery import tools_used
+from chatrouting.agents.recovery import text_so_far, tools_used
 from chatrouting.agents.stopping import unheld_end
+from chatrouting.database import in_database
 from chatrouting.threads import membership
-from chatrouting.threads.models import Thread
+from chatrouting.threads.models import Thread, ThreadMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +84,22 @@ def _news(run: Run, user_id: str) -> News:
     """For the others: nobody reads the stream of an account that is gone."""
     news = news_of(run)
     return replace(news, members=[each for each in news.members if each != user_id])
+
+
+async def tell_ends(news: Iterable[News]) -> None:
+    """Tell the others of these ends. Raises redis-py's errors where Valkey is away."""
+    for each in news:
+        await tell_end(await _with_text(each))
+
+
+async def _with_text(news: News) -> News:
+    """The end of a run that was at work keeps what the others have seen of its answer.
+
+    The streams have it: the transaction that ended the run could not wait for them.
+    """
+    text = "" if news.content else await text_so_far(news.run)
+    if not text:
+        return news
+    answer = ThreadMessage.objects.filter(pk=news.run.answer_message_id)
+    await in_database(answer.update, content=text)
+    return replace(news, content=text)

@@ -18,8 +18,8 @@ from django.db.models import QuerySet
 from django.db.models.signals import pre_delete
 from redis.exceptions import RedisError
 
-from chatrouting.agents.departure import Ends, end_runs, hold, hold_all
-from chatrouting.agents.ending import tell_end, tell_positions
+from chatrouting.agents.departure import Ends, end_runs, hold, hold_all, tell_ends
+from chatrouting.agents.ending import tell_positions
 from chatrouting.chat.turnover import tell_turnover
 from chatrouting.threads import membership, rules
 from chatrouting.threads.models import Thread
@@ -70,8 +70,7 @@ def _tell(threads: Sequence[Thread], ends: Ends) -> None:
 
 async def _tell_all(threads: Sequence[Thread], ends: Ends) -> None:
     """The ends of its runs come before the thread is out of its members' sight."""
-    for news in ends.news:
-        await tell_end(news)
+    await tell_ends(ends.news)
     await tell_positions(ends.moved)
     for thread in threads:
         await tell_turnover(thread.pk)

@@ -3,9 +3,12 @@
 from django.contrib.auth import get_user_model
 
 from chatrouting.agents import journal
+from chatrouting.agents.messages import AgentDelta
 from chatrouting.agents.models import Run
 from chatrouting.chat.turnover import tell_turnover
 from chatrouting.database import in_database
+from chatrouting.stream.log import RunMark, TextChange
+from chatrouting.stream.publishing import Event, publish
 from chatrouting.threads.models import ThreadMessage
 from tests.agents.accepted import ask, claimed, now_of
 from tests.chat.away import valkey_away
@@ -72,6 +75,22 @@ async def test_the_members_of_anothers_thread_see_it_leave():
         assert left == [owner.name, member.name]
     said = await in_database(ThreadMessage.objects.get, thread=thread, role="user")
     assert (said.author_id, said.author_name) == (None, leaving.name)
+
+
+async def test_what_was_seen_of_an_answer_is_kept():
+    owner, leaving = await someone(), await someone()
+    run = await in_database(ask, await a_thread_of(owner, leaving), by=leaving)
+    await in_database(claimed, run)
+    mark = RunMark(str(run.pk), 1, 1, TextChange.SET, "so far")
+    delta = AgentDelta(text="so far", position=0)
+    await publish([owner.id, leaving.id], Event(delta, run.thread_id, run.pk, mark=mark))
+
+    await depart(leaving)
+
+    *_, end, _changed = await told(owner.id)
+    assert (end["type"], end["payload"]["content"]) == ("agent_completed", "so far")
+    answer = await in_database(ThreadMessage.objects.get, thread=run.thread_id, role="agent")
+    assert answer.content == "so far"
 
 
 async def test_who_waits_behind_its_runs_goes_on():
