@@ -81,7 +81,7 @@ class ChatSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run_tokens: Count = 1_000_000
     progress_seconds: Seconds = 120
     approval_seconds: Seconds = 3600
-    lease_seconds: Seconds = 6
+    lease_seconds: Seconds = 5
     sweep_seconds: Seconds = 3
     queue_per_thread: Count = 10
     queue_per_user: Count = 100

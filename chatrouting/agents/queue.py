@@ -28,7 +28,7 @@ from chatrouting.stream.loops import PerLoop
 logger = logging.getLogger(__name__)
 
 TASK = "execute"
-IDLE_TIMEOUT = timedelta(seconds=5)
+IDLE_TIMEOUT = timedelta(seconds=3)
 WAITING = 10_000
 RECONNECT_SECONDS = 1.0
 CLOSE_SECONDS = 1.0

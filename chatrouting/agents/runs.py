@@ -198,12 +198,19 @@ def _ended(run: Run, ending: Ending, now: datetime) -> Run | None:
     return ended
 
 
+def left_behind(now: datetime, limit: int) -> list[Run]:
+    """Running runs whose worker has let its lease run out, or that have rested."""
+    return _running(Q(lease_until__lt=now), limit)
+
+
 def unclaimed(now: datetime, limit: int) -> list[Run]:
-    """Running runs that nobody holds: their lease or rest is over, or no worker came for 3 s."""
+    """Running runs that no worker came for in 3 s, and those that are to be stopped while they rest."""
     late = now - timedelta(seconds=3)
-    found = Run.objects.filter(status=RunStatus.RUNNING).filter(
-        Q(lease_until__lt=now) | Q(lease_until=None, admitted_at__lt=late) | STOPPED_AT_REST
-    )
+    return _running(Q(lease_until=None, admitted_at__lt=late) | STOPPED_AT_REST, limit)
+
+
+def _running(which: Q, limit: int) -> list[Run]:
+    found = Run.objects.filter(which, status=RunStatus.RUNNING)
     return list(found.order_by("priority", "admitted_at")[:limit])
 
 

@@ -6,13 +6,12 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from django.utils import timezone
-from msgspec.structs import replace
 
+from chatrouting.agents import host as module
 from chatrouting.agents import runs
 from chatrouting.agents.contract import Delta
 from chatrouting.agents.models import Outcome, Run
 from chatrouting.agents.supervisor import Stop
-from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
 from tests.agents.accepted import a_thread, ask, claimed, events_of, expire
@@ -216,18 +215,17 @@ async def test_the_sweep_publishes_an_end_that_a_crash_kept_back(install):
 
 
 async def test_a_worker_looks_at_once_for_what_another_left(install, monkeypatch):
-    """Row 51: also where workers live no longer than the time between two sweeps."""
-    rare = replace(chat_settings(), sweep_seconds=600)
-    monkeypatch.setattr("chatrouting.agents.host.chat_settings", lambda: rare)
+    """Row 51: also where workers live no longer than the time between two looks."""
+    monkeypatch.setattr(module, "LEASE_CHECK_SECONDS", 600)
     told = []
     monkeypatch.setattr("chatrouting.agents.host.enqueue", told.append)
     run = await left_behind(*WAITING, after="agent_delta")
 
     async with a_host() as host:
-        sweeping = asyncio.create_task(host.sweep())
+        keeping = asyncio.create_task(host.keep_leases())
 
         async def found():
             return run in told
 
         await until(found)
-        sweeping.cancel()
+        keeping.cancel()

@@ -234,11 +234,11 @@ def test_after_a_crash_the_lease_counts_towards_the_pause(monkeypatch):
     expire(run)
 
     assert retries.is_free(now_of(run), timezone.now())
-    Run.objects.filter(pk=run.pk).update(attempt=4)  # 16 s, of which 6 are over
-    late = now_of(run)
+    Run.objects.filter(pk=run.pk).update(attempt=4)
+    late, left = now_of(run), 16 - changed.lease_seconds
     assert not retries.is_free(late, timezone.now())
-    assert not retries.is_free(late, late.lease_until + timedelta(seconds=9.9))
-    assert retries.is_free(late, late.lease_until + timedelta(seconds=10))
+    assert not retries.is_free(late, late.lease_until + timedelta(seconds=left - 0.1))
+    assert retries.is_free(late, late.lease_until + timedelta(seconds=left))
 
 
 def test_a_run_whose_attempts_are_used_up_does_not_wait_for_its_end():

@@ -201,8 +201,9 @@ def test_a_run_that_its_worker_does_not_know_of_is_not_renewed():
 
     claims.renew_leases("mine", [known.pk])
 
-    assert now_of(unknown) in runs.unclaimed(timezone.now(), 1_000)
-    assert now_of(known) not in runs.unclaimed(timezone.now(), 1_000)
+    left = runs.left_behind(timezone.now(), 1_000)
+    assert now_of(unknown) in left
+    assert now_of(known) not in left
 
 
 def test_renewing_tells_of_a_stop():
@@ -275,12 +276,21 @@ def test_anothers_run_and_a_missing_one_look_the_same():
     assert str(anothers.value) == str(missing.value)
 
 
-def test_the_sweep_finds_what_nobody_holds():
-    held, lost, late, fresh = a_claimed_run(), a_claimed_run(), ask(a_thread()), ask(a_thread())
+def test_a_run_is_left_behind_once_its_lease_is_over():
+    held, lost, fresh = a_claimed_run(), a_claimed_run(), ask(a_thread())
     expire(lost)
+
+    found = runs.left_behind(timezone.now(), 10_000)
+
+    assert lost in found
+    assert not {held, fresh} & set(found)
+
+
+def test_the_sweep_finds_what_no_worker_came_for():
+    held, late, fresh = a_claimed_run(), ask(a_thread()), ask(a_thread())
     Run.objects.filter(pk=late.pk).update(admitted_at=timezone.now() - timedelta(seconds=4))
 
     found = runs.unclaimed(timezone.now(), 10_000)
 
-    assert {lost, late} <= set(found)
+    assert late in found
     assert not {held, fresh} & set(found)
