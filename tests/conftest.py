@@ -162,7 +162,12 @@ def worker(system: System) -> Running:
     return system.worker()
 
 
+def webs(system: System, **environment: str) -> Web:
+    """A web process, or as many as the tests are run with, which take turns with new sockets."""
+    return in_turn([system.web(**environment) for _ in range(WEBS)])
+
+
 @pytest.fixture(scope="session")
 def web(system: System, worker: Running) -> Web:
     """The web process that most tests share, with a worker behind it; or several, that take turns."""
-    return in_turn([system.web() for _ in range(WEBS)])
+    return webs(system)

@@ -4,7 +4,6 @@ A process of the project takes them with `CHATROUTING_ROUTER=tests.routes_for_te
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
@@ -15,6 +14,7 @@ from routing_core.messages import Message
 from routing_core.router import Route, Router, UnknownRoute
 from tests import failing_routes
 from tests.failing_routes import SECRET, Passed
+from tests.gates import Gate
 
 
 class Wait(Message, frozen=True):
@@ -132,34 +132,18 @@ class Changed(Message, frozen=True):
     refused: str | None = None
 
 
-class Gate:
-    """Where handlers wait; `waiting` of them now."""
-
-    def __init__(self) -> None:
-        self.opened = asyncio.Event()
-        self.waiting = 0
-
-
-gates: defaultdict[str, Gate] = defaultdict(Gate)
-
-
 async def wait(ctx: Context, message: Wait) -> Passed:
-    gate = gates[message.gate]
-    gate.waiting += 1
-    try:
-        await gate.opened.wait()
-    finally:
-        gate.waiting -= 1
+    await Gate(message.gate).passed()
     return Passed()
 
 
 async def open_gate(ctx: Context, message: Open) -> Opened:
-    gates[message.gate].opened.set()
+    await Gate(message.gate).open()
     return Opened()
 
 
 async def count_waiting(ctx: Context, message: CountWaiting) -> Counted:
-    return Counted(count=gates[message.gate].waiting)
+    return Counted(count=await Gate(message.gate).waiting())
 
 
 async def fail(ctx: Context, message: Fail) -> Passed:

@@ -29,7 +29,7 @@ from chatrouting.connections.socket import Socket, State, TooSlow
 from chatrouting.connections.turns import in_turns
 from chatrouting.connections.welcome import asked_position, describe, welcome
 from chatrouting.database import in_database
-from chatrouting.stream.delivery import Delivery, PositionLost
+from chatrouting.stream.delivery import Delivery, ForeignEvent, PositionLost
 from chatrouting.stream.doorbell import Dismissal, Signal
 from chatrouting.stream.frames import Frame
 from chatrouting.stream.listening import listeners
@@ -48,6 +48,7 @@ NO_CODE = 1005  # what a client's close without a code is called
 FORESEEN: tuple[tuple[type[Exception], CloseCode], ...] = (
     (PositionLost, CloseCode.POSITION_LOST),
     (TooSlow, CloseCode.TOO_SLOW),
+    (ForeignEvent, CloseCode.SERVER_ERROR),
     (RedisError, CloseCode.SERVER_ERROR),
 )
 

@@ -151,11 +151,11 @@ async def test_a_socket_whose_other_side_is_gone_without_a_word_leaves_nothing(s
     """Rows 57, 59: 4201 after two heartbeats, no row, no counter, no file descriptor."""
     rows = Connection.objects.filter(user_id=alice.user_id)
     open_here = partial(sockets_at, served.process.pid, served.port)
-    before = open_here()
+    await asyncio.to_thread(wait_until, lambda: open_here() == 1, "the ends of other sockets")
     async with AsyncExitStack() as gone:
         for _ in range(5):
             await gone.enter_async_context(Mute(served, alice))
-        assert open_here() >= before + 5
+        assert open_here() == 6
         await in_database(wait_until, lambda: not rows.exists(), "the end of the rows", 15)
         assert served.counted("chatrouting_connections_active") == 0
-        await asyncio.to_thread(wait_until, lambda: open_here() <= before, "the sockets", 30)
+        await asyncio.to_thread(wait_until, lambda: open_here() == 1, "their sockets", 30)

@@ -90,6 +90,28 @@ async def test_anothers_id_and_a_missing_one_look_the_same(web, case):
         assert await in_database(_said_by, bob) == 0
 
 
+WANTED = {
+    "thread_id": {"thread_history": {}, "rename_thread": {"title": "mine"}, "delete_thread": {}},
+    "run_id": {"run_status": {}, "stop_agent": {}},
+}
+
+
+@pytest.mark.parametrize("wanted", WANTED)
+async def test_an_id_of_another_kind_names_nothing(web, alice, wanted):
+    """Row 84: also where it is one's own, of a thing that is there."""
+    async with await web.connect(alice) as a:
+        accepted = (await a.ask("user_message", content="/think 0"))["payload"]
+        await a.whole_run(accepted["run_id"])
+        ids = {**accepted, "connection_id": a.welcome["connection_id"]}
+        others = {ids[name] for name in ("thread_id", "run_id", "message_id", "connection_id")}
+        others.remove(accepted[wanted])
+
+        for kind, payload in WANTED[wanted].items():
+            for number, other in enumerate(others):
+                answer = await a.ask(kind, f"{kind}-{number}", **{wanted: other}, **payload)
+                assert_error(answer, f"{kind}-{number}", "not_found")
+
+
 def _without_trace(frame):
     return json.dumps(frame).replace(frame["payload"]["trace_id"], "")
 

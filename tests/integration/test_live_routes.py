@@ -9,14 +9,15 @@ from chatrouting.console.breakers import reset
 from chatrouting.database import in_database
 from chatrouting.testing.frames import assert_error
 from chatrouting.testing.people import make_people
+from tests.conftest import webs
 
 ROUTED = "chatrouting_messages_routed_total"
 
 
 @pytest.fixture(scope="module")
 def closed(system):
-    """A web process that has a feature switched off."""
-    return system.web(CHATROUTING_DISABLED_TYPES="user_message,user_typing")
+    """As `web`, with a feature switched off."""
+    return webs(system, CHATROUTING_DISABLED_TYPES="user_message,user_typing")
 
 
 async def served(client):

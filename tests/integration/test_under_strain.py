@@ -20,6 +20,7 @@ from chatrouting.stream.valkey import valkey
 from chatrouting.testing.people import make_people, make_person
 from chatrouting.testing.system import System, wait_until
 from tests.agents.waiting import until
+from tests.conftest import webs
 from tests.integration.processes import memory, open_sockets
 
 LONG = bool(os.environ.get("TEST_LONG"))
@@ -36,8 +37,8 @@ UNLIMITED = {
 
 @pytest.fixture(scope="module")
 def strained(system, worker):
-    """A web process with the routes that bring it into trouble."""
-    return system.web(CHATROUTING_ROUTER=ROUTES, **UNLIMITED)
+    """As `web`, with the routes that bring a process into trouble."""
+    return webs(system, CHATROUTING_ROUTER=ROUTES, **UNLIMITED)
 
 
 @pytest.fixture
