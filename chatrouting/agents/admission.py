@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from chatrouting.agents.models import ACTIVE, Run, RunStatus
 from chatrouting.conf import chat_settings
+from chatrouting.threads.models import ThreadMessage
 from routing_core.errors import Busy
 
 UserId: TypeAlias = str | int
@@ -29,14 +30,14 @@ UserId: TypeAlias = str | int
 LATE = timedelta(seconds=3)
 
 
-def place_for(user_id: str, thread_id: UUID) -> RunStatus:
-    """Whether a new run may begin, or has to wait. The caller holds the thread's row.
+def place_for(user_id: str, question: ThreadMessage) -> RunStatus:
+    """Whether a new run for this question may begin, or has to wait. The caller holds the thread's row.
 
     Raises `Busy` where the thread's queue, or its user's line, is full.
     """
     conf = chat_settings()
-    if Run.objects.filter(thread_id=thread_id).exclude(status=RunStatus.COMPLETED).exists():
-        if _queue(thread_id).count() >= conf.queue_per_thread:
+    if _stands_behind(question):
+        if _queue(question.thread_id).count() >= conf.queue_per_thread:
             raise Busy("The queue of this thread is full.", retry_after_ms=5_000)
         return RunStatus.QUEUED
     alone_with([user_id])
@@ -45,6 +46,12 @@ def place_for(user_id: str, thread_id: UUID) -> RunStatus:
     if _line(user_id).count() >= conf.queue_per_user:
         raise Busy("Too many of your runs are waiting.", retry_after_ms=5_000)
     return RunStatus.QUEUED
+
+
+def _stands_behind(question: ThreadMessage) -> bool:
+    """Whether a run of its thread has not ended: there is none before the first question."""
+    runs = Run.objects.filter(thread_id=question.thread_id)
+    return not question.is_first and runs.exclude(status=RunStatus.COMPLETED).exists()
 
 
 def alone_with(user_ids: Iterable[UserId]) -> list[UserId]:

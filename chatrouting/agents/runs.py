@@ -83,7 +83,7 @@ def accept(
     Call it in the transaction that added the question, which holds the thread's row. Raises `Busy`
     where the thread's queue or the user's line is full.
     """
-    status = place_for(user_id, question.thread_id)
+    status = place_for(user_id, question)
     return Run.objects.create(
         thread_id=question.thread_id,
         user_id=user_id,

@@ -28,11 +28,10 @@ from chatrouting.database import in_database
 from chatrouting.threads.models import ThreadMessage
 from chatrouting.threads.rules import (
     add_question,
+    begin_thread,
     member_ids,
     name_after,
-    new_thread,
     thread_of,
-    title_of,
 )
 from routing_core.errors import Busy, InvalidPayload
 
@@ -40,16 +39,20 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    """What is to be done once the transaction holds.
-
-    `named`: the thread has its title from this. `interrupts`: the run that is to be stopped for it.
-    """
+class _Asked:
+    """A question in its thread. `named`: the thread, which its `members` know, has its title from this."""
 
     question: ThreadMessage
-    run: Run
     members: Sequence[str]
     named: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What is to be done once the transaction holds. `interrupts`: the run that is to be stopped for it."""
+
+    asked: _Asked
+    run: Run
     interrupts: Run | None = None
 
 
@@ -88,40 +91,45 @@ def _accept(
 def _say(
     ctx: Context, message: UserMessage | StartAgent, agent: str
 ) -> tuple[MessageAccepted, _Said]:
-    if message.thread_id is UNSET:
-        thread = new_thread(ctx.user, title_of(message.content))
-    else:
-        thread = thread_of(ctx.user.id, message.thread_id)
-    question = add_question(thread, ctx.user, message.content, ctx.request.id or "")
-    named = name_after(question.thread, message.content)
+    asked = _ask(ctx, message)
     priority = Priority.START if isinstance(message, StartAgent) else Priority.MESSAGE
-    run = runs.accept(ctx.user.id, question, agent, priority, ctx.request.trace_id)
+    run = runs.accept(ctx.user.id, asked.question, agent, priority, ctx.request.trace_id)
     if run.status == RunStatus.QUEUED and message.on_busy == "reject":
         raise Busy(retry_after_ms=1_000)
     interrupting = run.status == RunStatus.QUEUED and message.on_busy == "interrupt"
     stopped = runs.interrupt(run) if interrupting else None
     reply = MessageAccepted(
-        thread_id=str(thread.pk),
-        message_id=str(question.pk),
+        thread_id=str(asked.question.thread_id),
+        message_id=str(asked.question.pk),
         run_id=str(run.pk),
         status="queued" if run.status == RunStatus.QUEUED else "running",
         duplicate=False,
     )
-    return reply, _Said(question, run, member_ids(thread.pk), named, stopped)
+    return reply, _Said(asked, run, stopped)
+
+
+def _ask(ctx: Context, message: UserMessage | StartAgent) -> _Asked:
+    content, client_id = message.content, ctx.request.id or ""
+    if message.thread_id is UNSET:
+        return _Asked(begin_thread(ctx.user, content, client_id), [ctx.user.id])
+    thread = thread_of(ctx.user.id, message.thread_id)
+    question = add_question(thread, ctx.user, content, client_id)
+    return _Asked(question, member_ids(thread.pk), name_after(question.thread, content))
 
 
 async def _tell(said: _Said) -> None:
     """What is committed is accepted: a Valkey that is away takes nothing back."""
     logger.info("trace %s: run %s is accepted", said.run.trace_id, said.run.pk)
+    question = said.asked.question
     try:
-        await announce(said.question, said.members)
-        announced(said.question)
-        if said.named:
-            await tell_title(said.question.thread_id)
+        await announce(question, said.asked.members)
+        announced(question)
+        if said.asked.named:
+            await tell_title(question.thread_id)
         if said.run.status == RunStatus.QUEUED:
             await _tell_places(said)
     except RedisError:
-        logger.warning("message %s is announced later", said.question.pk, exc_info=True)
+        logger.warning("message %s is announced later", question.pk, exc_info=True)
     if said.interrupts is not None:
         await stop(said.interrupts)
     if said.run.status == RunStatus.RUNNING:

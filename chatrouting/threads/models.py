@@ -134,3 +134,8 @@ class ThreadMessage(models.Model):
 
     def __str__(self) -> str:
         return self.content[:60]
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nothing was said in the thread before."""
+        return self.position == 1

@@ -13,6 +13,7 @@ from routing_core.errors import NotFound, PermissionDenied
 
 TITLE_CHARACTERS = 60
 UNTITLED = "New thread"
+PLACES = 2  # of a question and its answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,17 @@ def one_line(title: str) -> str:
     return " ".join(title.split())
 
 
-def new_thread(owner: Person, title: str, *, title_version: int = 0) -> Thread:
-    """A thread with its owner as the only member. `title_version` 1: they are to be told its title."""
+def new_thread(owner: Person, title: str, *, title_version: int = 0, asked: int = 0) -> Thread:
+    """A thread with its owner as the only member. `title_version` 1: they are to be told its title.
+
+    `asked`: how many questions it begins with, which the caller adds.
+    """
     thread = Thread.objects.create(
-        owner_id=owner.id, title=title, title_version=title_version, updated_at=timezone.now()
+        owner_id=owner.id,
+        title=title,
+        title_version=title_version,
+        last_position=asked * PLACES,
+        updated_at=timezone.now(),
     )
     ThreadMember.objects.create(thread=thread, user_id=owner.id, role=ThreadMember.Role.OWNER)
     return thread
@@ -119,6 +127,12 @@ def members_of(thread_ids: Iterable[UUID]) -> dict[UUID, list[str]]:
     return members
 
 
+def begin_thread(owner: Person, content: str, client_id: str = "") -> ThreadMessage:
+    """A question in a thread of its own, which is named after it. Until the commit nobody else knows of either."""
+    thread = new_thread(owner, title_of(content), asked=1)
+    return _question(thread, owner, content, client_id)
+
+
 def add_question(
     thread: Thread, author: Person, content: str, client_id: str = ""
 ) -> ThreadMessage:
@@ -127,20 +141,23 @@ def add_question(
     The update locks the thread's row, so that what follows in the transaction is alone with it.
     Raises `NotFound` where the thread was deleted, or its author is no member any more.
     """
-    now = timezone.now()
     there = Thread.objects.filter(pk=thread.pk, deleted_at=None)
-    if not there.update(last_position=F("last_position") + 2, updated_at=now):
+    if not there.update(last_position=F("last_position") + PLACES, updated_at=timezone.now()):
         raise _no_thread()
-    thread = thread_of(author.id, thread.pk)
+    return _question(thread_of(author.id, thread.pk), author, content, client_id)
+
+
+def _question(thread: Thread, author: Person, content: str, client_id: str) -> ThreadMessage:
+    """What was said last in the thread, as it stands now."""
     return ThreadMessage.objects.create(
         thread=thread,
-        position=thread.last_position - 1,
+        position=thread.last_position - PLACES + 1,
         role=ThreadMessage.Role.USER,
         author_id=author.id,
         author_name=author.name,
         content=content,
         client_id=client_id,
-        created_at=now,
+        created_at=thread.updated_at,
     )
 
 

@@ -18,6 +18,7 @@ from chatrouting.threads.rules import (
     Person,
     add_answer,
     add_question,
+    begin_thread,
     delete,
     member_ids,
     name_after,
@@ -172,6 +173,27 @@ def test_a_question_leaves_the_place_after_it_for_its_answer():
     answer = add_answer(first, Answer(uuid.uuid4(), "demo", "said"), timezone.now())
 
     assert [first.position, answer.position, second.position] == [1, 2, 3]
+
+
+def test_a_question_begins_a_thread_that_is_named_after_it_and_is_its_authors_alone():
+    owner = a_person()
+
+    question = begin_thread(owner, "one\nmore", "id-1")
+    thread = thread_of(owner.id, question.thread_id)
+
+    assert (thread.title, thread.updated_at) == ("one", question.created_at)
+    assert (question.content, question.client_id) == ("one\nmore", "id-1")
+    assert member_ids(thread.pk) == [owner.id]
+
+
+def test_only_the_question_that_begins_a_thread_is_its_first():
+    owner = a_person()
+
+    first = begin_thread(owner, "one")
+    second = add_question(first.thread, owner, "two")
+
+    assert [first.position, second.position] == [1, 3]
+    assert [first.is_first, second.is_first] == [True, False]
 
 
 def test_an_answer_stands_after_its_question_however_late_it_comes():
