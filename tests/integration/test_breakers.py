@@ -28,12 +28,12 @@ from tests.integration.weak_route import (
     open_for_all,
 )
 
-SHUT_SECONDS, HANDLER_SECONDS = 1, 5
+SHUT_SECONDS, HANDLER_SECONDS = 2, 5
 
 
 @pytest.fixture(scope="module")
 def pair(system):
-    """Two web processes with the routes for tests; a route is shut for a second."""
+    """Two web processes with the routes for tests; a route is shut for two seconds."""
     options = {
         "CHATROUTING_ROUTER": "tests.routes_for_tests.router",
         "CHATROUTING_BREAKER_SECONDS": str(SHUT_SECONDS),
