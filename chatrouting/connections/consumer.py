@@ -14,6 +14,7 @@ from django.utils import timezone
 from redis.exceptions import RedisError
 from structlog.contextvars import bind_contextvars
 
+from chatrouting import counters
 from chatrouting.chat.context import Context
 from chatrouting.chat.presence import greet
 from chatrouting.conf import chat_settings
@@ -108,6 +109,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
         await self.socket.accept()
         refused = self.due or live_connections().refusal(self.row.address)
         if refused is not None:
+            counters.connections_refused.labels(refused.name.lower()).inc()
             self.end(refused)
             return
         first = await live_connections().add(self)

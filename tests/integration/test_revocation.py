@@ -131,6 +131,7 @@ async def test_a_full_process_says_so(system, alice):
         refused = await web.open(bob)
         bye = await refused.expect_close(4100)
         assert bye["reconnect"] == "backoff"
+        assert web.counted("chatrouting_connections_refused_total", reason="over_capacity") == 1
         await a.assert_silent()
     web.stop(signal.SIGTERM)
     web.assert_no_traceback()
