@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from chatrouting.chat.context import Context
+from chatrouting.chat.messages import ListThreads
 from chatrouting.routing import router as project_router
 from routing_core.live import live_router
 from routing_core.messages import Message
@@ -114,6 +115,14 @@ class DropRoute(Message, frozen=True):
     by: str
 
 
+class TakeOver(Message, frozen=True):
+    """Serve `list_threads` of whoever asks in place of the project's handler, or no more."""
+
+    type: ClassVar[str] = "test.take_over"
+
+    on: bool
+
+
 class Churn(Message, frozen=True):
     """Add a route and take it out again, so often."""
 
@@ -210,6 +219,24 @@ async def drop_route(ctx: Context, message: DropRoute) -> Changed:
     return Changed(routes=route_count())
 
 
+taken_over: dict[str, Route[Context, ListThreads]] = {}
+
+
+async def take_over(ctx: Context, message: TakeOver) -> Changed:
+    user_id = ctx.user.id
+    if message.on:
+        route = Route(ListThreads, taken, priority=1, condition=lambda ctx: ctx.user.id == user_id)
+        live_router().register(route)
+        taken_over[user_id] = route
+    else:
+        live_router().unregister(taken_over.pop(user_id))
+    return Changed(routes=route_count())
+
+
+async def taken(ctx: Context, message: ListThreads) -> Served:
+    return Served(by="another")
+
+
 async def churn(ctx: Context, message: Churn) -> Changed:
     late, removed = 0, False
 
@@ -242,6 +269,7 @@ router: Router[Context] = Router(
         Route(Serve, served_by("second")),
         Route(AddRoute, add_route),
         Route(DropRoute, drop_route),
+        Route(TakeOver, take_over),
         Route(Churn, churn),
     ],
     events=project_router.events,

@@ -83,6 +83,11 @@ class Web(Running):
     port: int
 
     @property
+    def processes(self) -> Sequence["Web"]:
+        """Each of them, where several take turns."""
+        return (self,)
+
+    @property
     def origin(self) -> str:
         """The address of its pages."""
         return f"http://{HOST}:{self.port}"
@@ -148,6 +153,11 @@ class Webs(Web):
         super().__init__(webs[0].process, webs[0].log, webs[0].port)
         self._webs = tuple(webs)
         self._next = itertools.cycle(webs)
+
+    @property
+    def processes(self) -> Sequence[Web]:
+        """As `Web`'s."""
+        return self._webs
 
     @property
     def output(self) -> str:

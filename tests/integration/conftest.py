@@ -29,7 +29,11 @@ def own_system(services, tmp_path):
 
 @pytest.fixture(scope="session")
 def lab(system: System, worker: Running) -> Web:
-    """As `web`, which also serves the routes for tests, and trusts one other site."""
+    """As `web`, which also serves the routes for tests, and trusts one other site.
+
+    Handlers of all its processes wait at the same gates. A route that is added serves in the process that was
+    asked: `lab.processes` are what such a test connects to.
+    """
     return webs(
         system, CHATROUTING_ROUTER=TEST_ROUTES, CSRF_TRUSTED_ORIGINS="https://trusted.example"
     )

@@ -28,25 +28,43 @@ async def test_a_route_with_a_higher_priority_serves_from_the_next_message_until
     lab, alice
 ):
     """Rows 28, 29, 30, 31: at equal priority the first; the next best answers when it is gone."""
-    name = f"better-{uuid.uuid4()}"
-    async with await lab.connect(alice) as a:
-        assert await served(a) == "first"
-        count = (await a.ask("test.add", by="equal", priority=0))["payload"]["routes"]
-        assert await served(a) == "first"
-        await a.ask("test.add", by=name, priority=5)
-        assert await served(a) == name
-        await a.ask("test.drop", by=name)
-        assert await served(a) == "first"
-        left = await a.ask("test.drop", by="equal")
+    for process in lab.processes:
+        name = f"better-{uuid.uuid4()}"
+        before = process.counted(ROUTED, type="test.serve")
+        async with await process.connect(alice) as a:
+            assert await served(a) == "first"
+            count = (await a.ask("test.add", by="equal", priority=0))["payload"]["routes"]
+            assert await served(a) == "first"
+            await a.ask("test.add", by=name, priority=5)
+            assert await served(a) == name
+            await a.ask("test.drop", by=name)
+            assert await served(a) == "first"
+            left = await a.ask("test.drop", by="equal")
 
-        assert left["payload"] == {"routes": count - 1, "late": 0, "refused": None}
+            assert left["payload"] == {"routes": count - 1, "late": 0, "refused": None}
+        assert process.counted(ROUTED, type="test.serve") == before + 4
+
+
+async def test_a_type_of_the_project_may_be_served_by_another_handler(lab):
+    """Row 28: for whom its condition accepts, until it is removed."""
+    alice, bob = await in_database(make_people, 2)
+    for process in lab.processes:
+        async with await process.connect(alice) as a, await process.connect(bob) as b:
+            await a.ask("test.take_over", on=True)
+            taken, others = await a.ask("list_threads"), await b.ask("list_threads")
+            await a.ask("test.take_over", on=False)
+            left = await a.ask("list_threads")
+
+        kinds = [answer["type"] for answer in (taken, others, left)]
+        assert kinds == ["test.served", "thread_list", "thread_list"]
 
 
 async def test_the_best_route_that_accepts_serves(lab):
     """Row 30: a route may carry a condition."""
     alice, bob = await in_database(make_people, 2)
     name = f"hers-{uuid.uuid4()}"
-    async with await lab.connect(alice) as a, await lab.connect(bob) as b:
+    process = lab.processes[-1]
+    async with await process.connect(alice) as a, await process.connect(bob) as b:
         await a.ask("test.add", by=name, priority=9, only_for=a.welcome["user_id"])
 
         assert (await served(a), await served(b)) == (name, "first")
@@ -65,23 +83,29 @@ async def test_removing_an_unknown_route_is_refused_and_changes_nothing(lab, ali
         assert await served(a) == "first"
 
 
-async def test_a_thousand_changes_under_load_lose_and_double_nothing(lab, alice):
+async def test_a_thousand_changes_under_load_lose_and_double_nothing(lab):
     """Rows 31, 34, 37: every message is answered once, none by a removed route; the counts are exact."""
-    sockets = [await lab.connect(alice) for _ in range(3)]
-    async with await lab.connect(alice) as changer:
-        routes = (await changer.ask("test.churn", times=0))["payload"]["routes"]
-        before = lab.counted(ROUTED, type="test.serve")
-        churning = asyncio.create_task(changer.ask("test.churn", times=1_000))
-        answers = await asyncio.gather(*(ask_until(socket, churning) for socket in sockets))
-        changed = (await churning)["payload"]
+    people = await in_database(make_people, len(lab.processes))
+    there = list(zip(lab.processes, people, strict=True))
+    sockets = [await process.connect(person) for process, person in there for _ in range(3)]
+    changers = [await process.connect(person) for process, person in there]
+    routes = [await changed_by(changer, times=0) for changer in changers]
+    before = lab.counted(ROUTED, type="test.serve")
+    churning = asyncio.gather(*(changed_by(changer, times=1_000) for changer in changers))
+    answers = await asyncio.gather(*(ask_until(socket, churning) for socket in sockets))
 
-    assert changed == {"routes": routes, "late": 0, "refused": None}
+    assert await churning == routes
     assert {by for each in answers for by in each} <= {"first", "passing"}
     asked = sum(len(each) for each in answers)
     assert sum(len(socket.answers()) for socket in sockets) == asked
     assert lab.counted(ROUTED, type="test.serve") == before + asked
-    for socket in sockets:
+    for socket in (*sockets, *changers):
         await socket.close()
+
+
+async def changed_by(client, times):
+    """Let a route come and go in its process: how many there are then, how many messages came too late."""
+    return (await client.ask("test.churn", times=times))["payload"]
 
 
 async def ask_until(client, task):
@@ -98,6 +122,8 @@ async def test_a_type_that_is_switched_off_is_an_explicit_error(closed, alice):
         for kind in ("user_message", "chat"):
             answer = await a.ask(kind, content="hello")
             assert_error(answer, answer["id"], "permission_denied", received_type=kind)
+        typing = await a.ask("user_typing", "t", thread_id=str(uuid.uuid4()), is_typing=True)
+        assert_error(typing, "t", "permission_denied", received_type="user_typing")
         assert (await a.ask("list_threads"))["payload"]["threads"] == []
         await a.assert_silent()
 
