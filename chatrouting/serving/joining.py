@@ -1,7 +1,7 @@
 """What one socket is sent in a turn of the event loop leaves in one write at its end.
 
 A write costs 7 µs, of which Python's part is one: a frame that leaves with another is almost free. So
-pieces of texts that come faster than a page is drawn leave together, too: one that follows a write within
+pieces of texts that come faster than a page is drawn leave together, too: one that follows another within
 the same beat waits for its end. What one agent writes comes more slowly than that, and waits for nothing.
 """
 
@@ -21,13 +21,14 @@ MOST_JOINED = 64  # frames that wait for one write
 class JoiningWriter(ABC):
     """A `DirectWriter`, but for what its server does in its own way."""
 
-    __slots__ = ("_is_due", "_patient_until", "_turn", "_unsent", "held")
+    __slots__ = ("_has_patient", "_is_due", "_patient_until", "_turn", "_unsent", "held")
 
     def __init__(self) -> None:
         self.held: Callable[[int], None] = _nobody
         self._unsent: list[bytes] = []
         self._turn = _turns.here
         self._is_due = False
+        self._has_patient = False
         self._patient_until = 0.0
 
     def write(self, frame: bytes, patient: bool) -> None:
@@ -38,10 +39,11 @@ class JoiningWriter(ABC):
                 self._turn.end_with(self)
             elif not self._unsent:
                 self._turn.end_with_beat(self)
+        self._has_patient |= patient
         self._unsent.append(frame)
 
     def _waits(self) -> bool:
-        """Whether something has just left, so that a patient frame may wait for what follows it."""
+        """Whether a patient frame has just left, so that the next may wait for what follows it."""
         return self._turn.now() < self._patient_until and len(self._unsent) < MOST_JOINED
 
     def flush(self) -> None:
@@ -49,7 +51,8 @@ class JoiningWriter(ABC):
         self._is_due = False
         if not self._unsent:
             return
-        self._patient_until = self._turn.beat_end()
+        if self._has_patient:
+            self._has_patient, self._patient_until = False, self._turn.beat_end()
         data, self._unsent = b"".join(self._unsent), []
         if self.put(data):
             self.held(len(data))
@@ -113,9 +116,7 @@ def _flush(writers: Iterable[JoiningWriter]) -> None:
     for writer in writers:
         try:
             writer.flush()
-        except (
-            Exception
-        ):  # an edge: a socket that cannot be written to keeps no other from its frames
+        except Exception:  # an edge: one that cannot be written to keeps no other back
             logger.exception("a socket could not be written to")
             writer.abort()
 

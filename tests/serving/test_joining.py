@@ -92,6 +92,18 @@ async def test_a_patient_frame_leaves_at_once_and_what_follows_it_waits():
     assert writer.puts == [b"a"]
 
 
+@pytest.mark.usefixtures("within_a_beat")
+async def test_a_patient_frame_waits_for_nothing_behind_one_of_another_kind():
+    """The first piece of an answer, behind the word that it begins."""
+    writer = Writer()
+    writer.write(b"a", patient=False)
+    await asyncio.sleep(0)
+
+    await patiently(writer, b"b", b"c")
+
+    assert writer.puts == [b"a", b"b"]
+
+
 async def test_what_waits_leaves_when_the_beat_ends():
     writer = Writer()
     await patiently(writer, b"a", b"b", b"c")
