@@ -4,6 +4,7 @@ import asyncio
 import logging
 import random
 import uuid
+from collections.abc import Awaitable, Callable
 from functools import partial
 from uuid import UUID
 
@@ -96,25 +97,23 @@ class RunHost:
                 task.cancel()
 
     async def keep_leases(self) -> None:
-        """Renew the own leases, and enqueue what others let run out: at once, then for ever.
+        """Hold on to what is here, stop what is to be stopped, drop what others took: at once, then for ever."""
+        await _for_ever(self._renew, lambda: LEASE_CHECK_SECONDS)
 
-        What a worker leaves that is killed begins again within `lease_seconds`, one look and the way through
-        the queue: 6.2 s. Where whoever takes the job is killed as well before it has claimed the run, the
-        queue gives it to another after its `IDLE_TIMEOUT`: 9.4 s.
+    async def take_over(self) -> None:
+        """Enqueue what other workers let go of without a word: at once, then for ever.
+
+        It begins again within `lease_seconds`, one look and the way through the queue: 6.2 s. Where whoever
+        takes the job is killed as well before it has claimed the run, the queue gives it to another after its
+        `IDLE_TIMEOUT`: 9.4 s. From its fourth attempt on a run rests longer (`agents.retries`).
         """
-        while True:
-            try:
-                await self._renew()
-                for run in await in_database(runs.left_behind, timezone.now(), SWEEP_BATCH):
-                    enqueue(run)
-            except (
-                Exception
-            ):  # an edge: a database that is away costs leases at worst, never the loop
-                logger.exception("leases could not be looked after")
-            await asyncio.sleep(LEASE_CHECK_SECONDS)
+        await _for_ever(self._enqueue_left, lambda: LEASE_CHECK_SECONDS)
+
+    async def sweep(self) -> None:
+        """Publish ends that a crash kept back, then enqueue what no worker came for: at once, then for ever."""
+        await _for_ever(self._sweep_once, _until_next_sweep)
 
     async def _renew(self) -> None:
-        """Hold on to what is here, stop what is to be stopped, drop what others took."""
         mine = list(self._supervisors)
         held = await in_database(claims.renew_leases, self.worker, mine) if mine else {}
         for run_id in mine:
@@ -126,14 +125,9 @@ class RunHost:
         elif stop_asked:
             self.stop(run_id, Stop.CANCELLED)
 
-    async def sweep(self) -> None:
-        """Publish ends that a crash kept back, then enqueue what no worker came for: at once, then for ever."""
-        while True:
-            try:
-                await self._sweep_once()
-            except Exception:  # an edge: the next round tries again
-                logger.exception("the sweep failed")
-            await asyncio.sleep(chat_settings().sweep_seconds * random.uniform(0.8, 1.2))  # noqa: S311 - reason: jitter
+    async def _enqueue_left(self) -> None:
+        for run in await in_database(runs.left_behind, timezone.now(), SWEEP_BATCH):
+            enqueue(run)
 
     async def _sweep_once(self) -> None:
         now = timezone.now()
@@ -152,9 +146,7 @@ class RunHost:
                 await in_database(claims.hand_over, claimed.run, begun=claimed.resumed)
             elif claimed is not None:
                 await self._execute(claimed)
-        except (
-            Exception
-        ):  # an edge: the lease runs out and the sweep tries again, up to `run_attempts`
+        except Exception:  # an edge: the lease runs out, and it is tried again
             logger.exception("run %s was dropped", run_id)
         finally:
             self._supervisors.pop(run_id, None)
@@ -199,3 +191,17 @@ class RunHost:
             outcome = Outcome.LOST
             why = ending.failure(run, "worker_lost", "The worker of this run was lost.")
         await end_lost(run, outcome, why, attempt=attempt)
+
+
+async def _for_ever(act: Callable[[], Awaitable[None]], pause: Callable[[], float]) -> None:
+    """Do it, and again after so many seconds each time. What fails is logged, and done again as well."""
+    while True:
+        try:
+            await act()
+        except Exception:  # an edge: a database that is away costs a round, never the loop
+            logger.exception("%s failed, and is done again soon", act.__name__.strip("_"))
+        await asyncio.sleep(pause())
+
+
+def _until_next_sweep() -> float:
+    return chat_settings().sweep_seconds * random.uniform(0.8, 1.2)  # noqa: S311 - reason: jitter

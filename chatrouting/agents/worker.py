@@ -51,7 +51,7 @@ async def run_worker(
         logger.info(
             "worker %s takes runs, %d at a time, of %s", host.worker, intake.concurrency, names
         )
-        own = (host.keep_leases, host.sweep, lambda: _heed_stops(host))
+        own = (host.keep_leases, host.take_over, host.sweep, lambda: _heed_stops(host))
         started = [asyncio.create_task(duty()) for duty in (*own, *duties)]
         jobs = asyncio.create_task(_take_jobs(host, intake), name="jobs")
         started.append(jobs)

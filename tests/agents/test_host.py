@@ -222,10 +222,10 @@ async def test_a_worker_looks_at_once_for_what_another_left(install, monkeypatch
     run = await left_behind(*WAITING, after="agent_delta")
 
     async with a_host() as host:
-        keeping = asyncio.create_task(host.keep_leases())
+        looking = asyncio.create_task(host.take_over())
 
         async def found():
             return run in told
 
         await until(found)
-        keeping.cancel()
+        looking.cancel()
