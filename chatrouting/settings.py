@@ -246,7 +246,8 @@ LOGGING = {
         }
     },
     "loggers": {
-        name: {"level": "WARNING"} for name in ("asyncio", "daphne", "httpx2", "streaq", "uvicorn")
+        name: {"level": "WARNING"}
+        for name in ("asyncio", "coredis", "daphne", "httpx2", "streaq", "uvicorn")
     },
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
 }

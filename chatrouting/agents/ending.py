@@ -98,9 +98,11 @@ async def finish(run: Run, ending: runs.Ending) -> bool:
         await tell_positions(ended.moved)
         if ended.thread_deleted:
             await conclude(run.thread_id)
-    except RedisError:  # what it kept waiting begins no earlier than its end is told: by the sweep
+    except (
+        RedisError
+    ) as error:  # what it kept waiting begins no earlier than its end is told: by the sweep
         counters.events_lost.labels("end_delayed").inc()
-        logger.warning("the end of run %s is published later", run.pk, exc_info=True)
+        logger.warning("the end of run %s is published later: %s", run.pk, error)
     else:
         for admitted in ended.admitted:
             enqueue(admitted)

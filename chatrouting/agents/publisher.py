@@ -187,8 +187,8 @@ class RunPublisher:
         while True:
             try:
                 await publish(await self._audience(), event)
-            except RedisError:
-                logger.warning("run %s waits for Valkey", self._key.run_id, exc_info=True)
+            except RedisError as error:
+                logger.warning("run %s waits for Valkey: %s", self._key.run_id, error)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
                 return

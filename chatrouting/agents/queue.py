@@ -16,6 +16,7 @@ from uuid import UUID
 
 import msgspec
 from anyio import CancelScope
+from coredis.exceptions import RedisError as QueueError
 from django.conf import settings
 from streaq import Worker
 from streaq.task import Task
@@ -34,6 +35,24 @@ RECONNECT_SECONDS = 1.0
 CLOSE_SECONDS = 1.0
 NOTICED = 1_000  # entries looked at for news
 BATCH = 100  # jobs sent in one write
+
+# What streaQ's client raises where Valkey is away, or has forgotten the queue.
+FORESEEN = (QueueError, OSError)
+
+
+def log_failure(what: str, error: Exception) -> None:
+    """Warn of it: in one line where it is foreseen, else with its traceback."""
+    causes = _causes(error)
+    known = all(isinstance(cause, FORESEEN) for cause in causes)
+    said = "; ".join(dict.fromkeys(f"{type(cause).__name__}: {cause}" for cause in causes))
+    logger.warning("%s: %s", what, said, exc_info=None if known else error)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """What was raised, in all tasks of a group that failed together."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [cause for each in error.exceptions for cause in _causes(each)]
 
 
 def _encode(data: Any) -> str:
@@ -145,10 +164,8 @@ class RunQueue:
                 async with streaq_worker() as worker:
                     while True:
                         await self._send(worker, await self._next())
-            except (
-                Exception
-            ):  # an edge: whatever the client raises, the sweep enqueues what was lost
-                logger.warning("the run queue does not answer", exc_info=True)
+            except Exception as error:  # noqa: BLE001 - reason: an edge: the sweep enqueues what was lost
+                log_failure("the run queue does not answer", error)
                 await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _send(self, worker: QueueWorker, jobs: Sequence[_Job]) -> None:

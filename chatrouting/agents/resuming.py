@@ -26,8 +26,8 @@ async def resume(call: ToolCall) -> None:
     """
     try:
         await _tell(call.run, call)
-    except RedisError:
-        logger.warning("a decision about run %s is told later", call.run_id, exc_info=True)
+    except RedisError as error:
+        logger.warning("a decision about run %s is told later: %s", call.run_id, error)
     await wake(call.run_id)
 
 

@@ -12,7 +12,7 @@ from streaq import Worker
 from chatrouting.agents import ending
 from chatrouting.agents.catalogue import close_agents, prepare_agents
 from chatrouting.agents.host import RunHost
-from chatrouting.agents.queue import QUEUES, TASK, run_queue, streaq_worker
+from chatrouting.agents.queue import QUEUES, TASK, log_failure, run_queue, streaq_worker
 from chatrouting.agents.supervisor import Stop
 from chatrouting.agents.workers import forget, keep_seen
 from chatrouting.conf import chat_settings
@@ -93,8 +93,8 @@ async def _take_jobs(host: RunHost, intake: Intake) -> None:
         try:
             await _worker(host, intake).run_async()
             logger.warning("the queue's worker ended; a new one is started")
-        except Exception:  # an edge: whatever streaQ raises, a new worker is made
-            logger.warning("the queue's worker failed; a new one is started", exc_info=True)
+        except Exception as error:  # noqa: BLE001 - reason: an edge: whatever streaQ raises, a new one is made
+            log_failure("the queue's worker failed; a new one is started", error)
         failures = failures + 1 if asyncio.get_running_loop().time() - began < 10 else 0
         await asyncio.sleep(REBUILD_SECONDS[min(failures, len(REBUILD_SECONDS) - 1)])
 
@@ -106,9 +106,7 @@ def _worker(host: RunHost, intake: Intake) -> Worker[None]:
     async def execute(run_id: str) -> None:
         try:
             await host.attend(UUID(run_id))
-        except (
-            Exception
-        ):  # an edge: the row says what is to be done, and the sweep enqueues it again
+        except Exception:  # an edge: the sweep enqueues again what the row says is to be done
             logger.exception("job for run %s failed", run_id)
 
     return worker

@@ -128,8 +128,8 @@ async def _tell(said: _Said) -> None:
             await tell_title(question.thread_id)
         if said.run.status == RunStatus.QUEUED:
             await _tell_places(said)
-    except RedisError:
-        logger.warning("message %s is announced later", question.pk, exc_info=True)
+    except RedisError as error:
+        logger.warning("message %s is announced later: %s", question.pk, error)
     if said.interrupts is not None:
         await stop(said.interrupts)
     if said.run.status == RunStatus.RUNNING:

@@ -64,8 +64,8 @@ def _together(user: Any, origin: Any, using: str | None) -> list[str]:
 def _tell(threads: Sequence[Thread], ends: Ends) -> None:
     try:
         async_to_sync(_tell_all)(threads, ends)
-    except RedisError:
-        logger.warning("who left which threads is told later, the ends of runs not", exc_info=True)
+    except RedisError as error:
+        logger.warning("who left which threads is told later, the ends of runs not: %s", error)
 
 
 async def _tell_all(threads: Sequence[Thread], ends: Ends) -> None:

@@ -85,8 +85,8 @@ async def _tell(thread_id: UUID) -> None:
     """What is committed holds: a Valkey that is away takes nothing back."""
     try:
         await tell_turnover(thread_id)
-    except RedisError:
-        logger.warning("the members of thread %s are told later", thread_id, exc_info=True)
+    except RedisError as error:
+        logger.warning("the members of thread %s are told later: %s", thread_id, error)
 
 
 async def user_typing(ctx: Context, message: UserTyping) -> TypingNoted:

@@ -76,8 +76,8 @@ def _rename(user_id: str, message: RenameThread) -> Thread:
 async def _tell(thread: Thread) -> None:
     try:
         await tell_title(thread.pk)
-    except RedisError:
-        logger.warning("the title of thread %s is told later", thread.pk, exc_info=True)
+    except RedisError as error:
+        logger.warning("the title of thread %s is told later: %s", thread.pk, error)
 
 
 async def delete_thread(ctx: Context, message: DeleteThread) -> ThreadDeleted:
@@ -85,8 +85,8 @@ async def delete_thread(ctx: Context, message: DeleteThread) -> ThreadDeleted:
     thread = await in_database(_delete, ctx.user.id, message.thread_id)
     try:
         await remove(thread.pk)
-    except RedisError:
-        logger.warning("the end of thread %s is told later", thread.pk, exc_info=True)
+    except RedisError as error:
+        logger.warning("the end of thread %s is told later: %s", thread.pk, error)
     return ThreadDeleted(
         thread_id=str(thread.pk), title=thread.title, updated_at=timestamp(thread.updated_at)
     )

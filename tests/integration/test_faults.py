@@ -140,12 +140,15 @@ async def test_a_cut_subscriber_loses_nothing(island, alice):
 
 @pytest.fixture
 def island(own_database, tmp_path):
-    """A web process and a worker on a Valkey and a database of their own."""
+    """A web process and a worker on a Valkey and a database of their own; a fault is a line of their logs."""
     own = {"REDIS_URL": valkey_url(Path(tmp_path)), "DATABASE_URL": own_database}
     with EmbeddedValkey(tmp_path) as valkey, System(tmp_path) as started:
-        started.worker(**own)
+        worker = started.worker(**own)
         # Its tests ask again and again: faster than a person may.
-        yield valkey, started.web(**own, CHATROUTING_MESSAGES_BURST="100000")
+        web = started.web(**own, CHATROUTING_MESSAGES_BURST="100000")
+        yield valkey, web
+        for process in (worker, web):
+            process.assert_no_traceback()
 
 
 async def reload_until_completed(web, alice, run_id):
