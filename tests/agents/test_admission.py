@@ -116,7 +116,7 @@ def test_a_run_that_waits_for_a_decision_is_not_counted():
     assert ask(a_thread(person)).status == "running"
 
 
-def test_a_line_that_is_full_is_busy(monkeypatch):
+def test_a_line_that_is_full_is_busy():
     person = a_person()
     asked(person, LIMIT + chat_settings().queue_per_user)
 
