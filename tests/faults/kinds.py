@@ -1,8 +1,10 @@
 """The faults: each brings the site into trouble and leaves it whole again."""
 
 import asyncio
+import contextlib
 import random
 import signal
+import subprocess
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
@@ -18,6 +20,7 @@ CUTS = 15
 CUT_SECONDS = 0.1
 HOLD_MILLISECONDS = 2_000
 DEATH_SECONDS = 20.0
+REAPED_SECONDS = 1.0
 MUTE_SECONDS = 6.0
 
 Kind: TypeAlias = Callable[[Site, Crowd, random.Random], Awaitable[None]]
@@ -102,15 +105,23 @@ async def hold_the_database(site: Site, crowd: Crowd, chance: random.Random) -> 
 async def die_before_telling(site: Site, crowd: Crowd, chance: random.Random) -> None:
     """A web process dies after a commit, before it publishes; what was said must come to light."""
     place, user = chance.randrange(len(site.webs)), chance.choice(crowd.users)
-    async with await _somebody(site, user, place) as client:
-        id = f"last-{uuid.uuid4().hex}"
-        await client.ask("test.die_before_telling", message=id)
-        content = f"{user.ledger.canary} says its last word"
-        await client.say("user_message", id, content=content)
-        await client.closed()
-    user.said[id] = ""
-    await asyncio.to_thread(site.webs[place].process.wait, DEATH_SECONDS)
+    async with asyncio.timeout(DEATH_SECONDS):
+        while site.webs[place].process.poll() is None:
+            await _last_word(site, user, place)
     await site.replace_web(place)
+
+
+async def _last_word(site: Site, user: User, place: int) -> None:
+    """Say what a process dies of, unless it is refused or goes with its socket: after another fault it may."""
+    id = f"last-{uuid.uuid4().hex}"
+    content = f"{user.ledger.canary} says its last word"
+    async with await _somebody(site, user, place) as client:
+        with contextlib.suppress(AssertionError):  # closed, by its death or otherwise
+            await client.ask("test.die_before_telling", message=id)
+            await client.ask("user_message", id, content=content)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        await asyncio.to_thread(site.webs[place].process.wait, REAPED_SECONDS)
+        user.said[id] = ""
 
 
 async def read_nothing(site: Site, crowd: Crowd, chance: random.Random) -> None:
