@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from chatrouting.datafolder import database_url, development_key, made_folder, valkey_url
+from chatrouting.tracebacks import formatted
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -223,7 +224,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "plain": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "plain": {
+            "class": "chatrouting.tracebacks.TracebackFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        },
         "json": {
             "()": "structlog.stdlib.ProcessorFormatter",
             "foreign_pre_chain": [
@@ -234,7 +238,7 @@ LOGGING = {
             ],
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                structlog.processors.ExceptionRenderer(formatted),
                 structlog.processors.JSONRenderer(),
             ],
         },
