@@ -56,7 +56,11 @@ def _stands_behind(question: ThreadMessage) -> bool:
 
 def alone_with(user_ids: Iterable[UserId]) -> list[UserId]:
     """Be alone with these users' admissions until the transaction ends. New rows may still name them."""
-    found = get_user_model().objects.filter(pk__in=list(user_ids)).order_by("pk")
+    return _alone(Q(pk__in=list(user_ids)))
+
+
+def _alone(which: Q) -> list[UserId]:
+    found = get_user_model().objects.filter(which).order_by("pk")
     return list(found.select_for_update(no_key=True).values_list("pk", flat=True))
 
 
@@ -66,7 +70,7 @@ def alone_after(run: Run) -> list[UserId]:
     Call it before the run is changed, in a transaction that holds the thread's row.
     """
     others = _queue(run.thread_id).exclude(pk=run.pk)
-    return alone_with({run.user_id, *others.values_list("user_id", flat=True)[:1]})
+    return _alone(Q(pk=run.user_id) | Q(pk=Subquery(others.values("user_id")[:1])))
 
 
 def alone_without(user_id: UserId, ending: QuerySet[Run]) -> list[UserId]:

@@ -39,23 +39,28 @@ def claim(run_id: UUID, worker: str) -> Claimed | None:
     return claim_all([run_id], worker).get(run_id)
 
 
-@transaction.atomic
 def claim_all(run_ids: Iterable[UUID], worker: str) -> dict[UUID, Claimed]:
-    """As `claim`, many in one transaction: those that were taken.
+    """As `claim`, many in one transaction: those that were taken."""
+    taken = _take(set(run_ids), worker, timezone.now())
+    members = members_of({run.thread_id for run, _ in taken})
+    return {run.pk: _claimed(run, change, members.get(run.thread_id, [])) for run, change in taken}
+
+
+@transaction.atomic
+def _take(run_ids: Collection[UUID], worker: str, now: datetime) -> "list[tuple[Run, _Change]]":
+    """Write each claim; the runs as they were before.
 
     The rows are locked by id between the look and the write. One that somebody else holds at that moment
     is left to them; where they do not take it, the sweep finds it.
     """
-    now = timezone.now()
-    found = Run.objects.filter(pk__in=set(run_ids), status=RunStatus.RUNNING).order_by("pk")
+    found = Run.objects.filter(pk__in=run_ids, status=RunStatus.RUNNING).order_by("pk")
     locked = found.select_for_update(skip_locked=True, of=("self",), no_key=True)
     looked = locked.select_related("question", "user")
     taken = [(run, _change(run, worker, now)) for run in looked if is_free(run, now)]
     for change in {change for _, change in taken}:  # mostly one: runs that no worker has had yet
         same = [run.pk for run, each in taken if each == change]
         Run.objects.filter(pk__in=same).update(**asdict(change))
-    members = members_of({run.thread_id for run, _ in taken})
-    return {run.pk: _claimed(run, change, members.get(run.thread_id, [])) for run, change in taken}
+    return taken
 
 
 @dataclass(frozen=True, slots=True)

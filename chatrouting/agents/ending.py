@@ -89,12 +89,13 @@ async def finish(run: Run, ending: runs.Ending) -> bool:
     not answer delays the news, which the sweep then brings, but not the end.
     """
     async with _ends.here:
-        ended = await patiently(runs.end, run, ending)
-    if ended is None:
+        found = await patiently(_end, run, ending)
+    if found is None:
         return False
+    ended, news = found
     counters.runs_ended.labels(ending.outcome).inc()
     try:
-        await publish_end(ended.run)
+        await _publish(news)
         await tell_positions(ended.moved)
         if ended.thread_deleted:
             await conclude(run.thread_id)
@@ -107,6 +108,12 @@ async def finish(run: Run, ending: runs.Ending) -> bool:
         for admitted in ended.admitted:
             enqueue(admitted)
     return True
+
+
+def _end(run: Run, ending: runs.Ending) -> "tuple[runs.Ended, News] | None":
+    """End the run, and read at once what is to be told of it: the database is waited for once."""
+    ended = runs.end(run, ending)
+    return None if ended is None else (ended, news_of(ended.run, called=ended.called))
 
 
 def fits_a_frame(text: str) -> bool:
@@ -124,9 +131,12 @@ class News:
     content: str
 
 
-def news_of(run: Run) -> News:
-    """Read it: what becomes of the rows afterwards does not matter to `tell_end`."""
-    calls = told_calls(run, ToolCall.Status.INTERRUPTED)
+def news_of(run: Run, *, called: bool = True) -> News:
+    """Read it: what becomes of the rows afterwards does not matter to `tell_end`.
+
+    `called`: whether the run may have called a tool.
+    """
+    calls = told_calls(run, ToolCall.Status.INTERRUPTED) if called else []
     content = run.answer.content if run.answer is not None else ""
     return News(run, member_ids(run.thread_id), calls, content)
 
@@ -141,8 +151,12 @@ async def tell_end(news: News) -> None:
 
 async def publish_end(run: Run) -> None:
     """Append the run's end to the streams of its thread's members. Repeating it does nothing."""
-    await tell_end(await in_database(news_of, run))
-    await _published.here.call(run.pk)
+    await _publish(await in_database(news_of, run))
+
+
+async def _publish(news: News) -> None:
+    await tell_end(news)
+    await _published.here.call(news.run.pk)
 
 
 async def publish_late(run: Run) -> None:

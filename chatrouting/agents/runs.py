@@ -28,8 +28,8 @@ from chatrouting.agents.admission import (
 from chatrouting.agents.contract import Usage
 from chatrouting.agents.models import ACTIVE, DeadLetter, Outcome, Priority, Run, RunStatus
 from chatrouting.agents.retries import STOPPED_AT_REST
-from chatrouting.threads.models import Thread, ThreadMessage
-from chatrouting.threads.rules import Answer, add_answer, seen_by
+from chatrouting.threads.models import ThreadMessage
+from chatrouting.threads.rules import Answer, add_answer, answered_in, seen_by
 from routing_core.errors import NotFound
 
 DEAD = (Outcome.FAILED, Outcome.TIMEOUT, Outcome.LOST)  # what an operator may want tried again
@@ -62,13 +62,14 @@ class Ended:
     """A run that has just ended, those that were admitted in its place, and those that moved up.
 
     `moved` pairs each waiting run with its new position, 1 being next. In a thread that is deleted
-    none is admitted or moved.
+    none is admitted or moved. `called`: whether the run has called any tool.
     """
 
     run: Run
     admitted: tuple[Run, ...]
     moved: tuple[tuple[int, Run], ...]
     thread_deleted: bool = False
+    called: bool = False
 
 
 def accept(
@@ -138,7 +139,10 @@ def unfinished(thread_id: UUID) -> list[Run]:
     return list(found.select_related("question").order_by("question__position"))
 
 
-@transaction.atomic
+class _MovedOn(Exception):
+    """Nothing of an end is to be kept: the run is another's by now, or has ended."""
+
+
 def end(run: Run, ending: Ending, locked: Sequence[str | int] | None = None) -> Ended | None:
     """End the run as it stands in `run`, keep its answer, admit what it kept waiting.
 
@@ -147,16 +151,23 @@ def end(run: Run, ending: Ending, locked: Sequence[str | int] | None = None) -> 
     """
     if run.status == RunStatus.COMPLETED:
         return None
+    try:
+        with transaction.atomic():
+            return _end(run, ending, locked)
+    except _MovedOn:
+        return None
+
+
+def _end(run: Run, ending: Ending, locked: Sequence[str | int] | None) -> Ended:
     now = timezone.now()
-    thread = Thread.objects.select_for_update().filter(pk=run.thread_id).first()
+    there = answered_in(run.thread_id, now)
     users = alone_after(run) if locked is None else locked
     ended = _ended(run, ending, now)
-    if ended is None:
-        return None
     ended.answer = add_answer(
         run.question, Answer(run.answer_message_id, run.agent, ending.content), now
     )
-    if run.tool_calls.exists():
+    called = run.tool_calls.exists()
+    if called:
         approvals.close(run)
         journal.close(run)
     saving.forget(run)
@@ -170,16 +181,12 @@ def end(run: Run, ending: Ending, locked: Sequence[str | int] | None = None) -> 
         )
     waits = something_waits(run, users)
     admitted = admit(users) if waits else []
-    return Ended(
-        ended,
-        tuple(admitted),
-        moved_after(run, admitted) if waits else (),
-        thread_deleted=thread is None or thread.deleted_at is not None,
-    )
+    moved = moved_after(run, admitted) if waits else ()
+    return Ended(ended, tuple(admitted), moved, thread_deleted=not there, called=called)
 
 
-def _ended(run: Run, ending: Ending, now: datetime) -> Run | None:
-    """The run as it is from now on, but for its answer, which is to be added; None where it has moved on."""
+def _ended(run: Run, ending: Ending, now: datetime) -> Run:
+    """The run as it is from now on, but for its answer, which is to be added. Raises `_MovedOn`."""
     changed: dict[str, object] = {
         "status": RunStatus.COMPLETED,
         "fence": run.fence + 1,
@@ -191,7 +198,7 @@ def _ended(run: Run, ending: Ending, now: datetime) -> Run | None:
     }
     held = Run.objects.filter(pk=run.pk, status=run.status, fence=run.fence)
     if not held.update(**changed):
-        return None
+        raise _MovedOn
     ended = copy(run)
     for name, value in changed.items():
         setattr(ended, name, value)

@@ -170,9 +170,16 @@ class Answer:
     content: str
 
 
+def answered_in(thread_id: UUID, at: datetime) -> bool:
+    """Note that an answer is added to the thread, and be alone with its row. False where it was deleted."""
+    if Thread.objects.filter(pk=thread_id, deleted_at=None).update(updated_at=at):
+        return True
+    Thread.objects.select_for_update(no_key=True).filter(pk=thread_id).first()
+    return False
+
+
 def add_answer(question: ThreadMessage, answer: Answer, at: datetime) -> ThreadMessage:
-    """Put the answer in the place directly after its question."""
-    Thread.objects.filter(pk=question.thread_id).update(updated_at=at)
+    """Put the answer in the place directly after its question. The caller has called `answered_in`."""
     return ThreadMessage.objects.create(
         id=answer.message_id,
         thread_id=question.thread_id,

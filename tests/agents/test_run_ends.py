@@ -58,7 +58,9 @@ def test_a_worker_that_lost_the_run_cannot_end_it():
     expire(run)
     taken = claimed(run)
 
+    before = now_of(run).thread.updated_at
     assert runs.end(run, DONE) is None
+    assert now_of(run).thread.updated_at == before
     assert runs.end(taken, DONE) is not None
 
 

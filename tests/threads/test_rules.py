@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatrouting.testing.people import make_person
-from chatrouting.threads.models import ThreadMember, ThreadMessage
+from chatrouting.threads.models import Thread, ThreadMember, ThreadMessage
 from chatrouting.threads.rules import (
     TITLE_CHARACTERS,
     UNTITLED,
@@ -18,6 +18,7 @@ from chatrouting.threads.rules import (
     Person,
     add_answer,
     add_question,
+    answered_in,
     begin_thread,
     delete,
     member_ids,
@@ -225,13 +226,21 @@ def test_saying_something_moves_the_thread_to_the_front():
     thread = new_thread(owner, "title")
     before = thread.updated_at
 
-    question = add_question(thread, owner, "one")
+    add_question(thread, owner, "one")
     asked = thread_of(owner.id, thread.pk).updated_at
     answered_at = timezone.now()
-    add_answer(question, Answer(uuid.uuid4(), "demo", "said"), answered_at)
 
+    assert answered_in(thread.pk, answered_at)
     assert before < asked < answered_at
     assert thread_of(owner.id, thread.pk).updated_at == answered_at
+
+
+def test_an_answer_does_not_move_a_deleted_thread():
+    thread = new_thread(a_person(), "title")
+    delete(thread)
+
+    assert not answered_in(thread.pk, timezone.now())
+    assert Thread.objects.get(pk=thread.pk).updated_at == thread.updated_at
 
 
 def test_questions_of_eight_threads_at_once_have_places_of_their_own():
