@@ -15,6 +15,7 @@ from chatrouting.database import in_database
 from chatrouting.testing.frames import assert_error
 from routing_core.errors import ErrorCode
 from tests.agents.waiting import until
+from tests.conftest import webs
 from tests.failing_routes import SECRET
 from tests.integration.pages import Pages
 
@@ -24,8 +25,9 @@ CANARY = "canary-7c1f"
 
 @pytest.fixture(scope="module")
 def production(system):
-    """A web process without `DEBUG`."""
-    return system.web(
+    """As `web`, without `DEBUG`."""
+    return webs(
+        system,
         DEBUG="0",
         SECRET_KEY=settings.SECRET_KEY,
         ALLOWED_HOSTS="127.0.0.1",
@@ -42,11 +44,9 @@ async def a(production, alice):
         yield client
 
 
-def lines(process):
+def lines(web):
     """What it has logged, each line an object; the command's own word is not of the log."""
-    return [
-        json.loads(line) for line in process.output.splitlines() if not line.startswith("serving ")
-    ]
+    return [json.loads(line) for line in web.output.splitlines() if not line.startswith("serving ")]
 
 
 # What is sent, and what of the error depends on it.
