@@ -35,8 +35,15 @@ class Pages:
         """Which session the browser has now."""
         return self.cookies[settings.SESSION_COOKIE_NAME]
 
+    def get(self, path: str) -> int:
+        """Read a page. Returns the status."""
+        return self._ask("GET", path)
+
     def post(self, path: str, **form: str) -> int:
         """Send a form as the page does. Returns the status."""
+        return self._ask("POST", path, urlencode(form))
+
+    def _ask(self, method: str, path: str, body: str | None = None) -> int:
         headers = {
             "Content-Type": FORM,
             "X-CSRFToken": TOKEN,
@@ -44,7 +51,7 @@ class Pages:
         }
         connection = http.client.HTTPConnection(HOST, self._web.port, timeout=15)
         with contextlib.closing(connection):
-            connection.request("POST", path, urlencode(form), headers)
+            connection.request(method, path, body, headers)
             response = connection.getresponse()
             for header in response.headers.get_all("Set-Cookie", []):
                 self._keep(SimpleCookie(header))

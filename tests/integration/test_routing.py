@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 import uuid
 from functools import partial
@@ -9,12 +10,18 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.urls import reverse
 
 from chatrouting.database import in_database
+from chatrouting.routing import router
 from chatrouting.testing.frames import assert_error
-from chatrouting.testing.people import make_people
+from chatrouting.testing.people import make_people, make_person
+from tests.conftest import webs
+from tests.integration.conftest import TEST_ROUTES
+from tests.integration.pages import Pages
 from tests.routes_for_tests import SECRET
 
+TABLE = "admin:chatrouting_connections_route_changelist"
 REFUSED = "chatrouting_messages_refused_total"
 
 
@@ -61,6 +68,44 @@ async def test_every_route_that_is_listed_is_served(web, alice):
         for kind in listed:
             answer = await a.ask(kind)
             assert answer["payload"].get("code") in {None, "invalid_payload"}, answer
+
+
+async def test_the_console_of_each_process_lists_the_whole_table(web):
+    """Row 26: each type with the handler that serves it there."""
+    operator = await in_database(partial(make_person, "operator", is_superuser=True, is_staff=True))
+    for process in web.processes:
+        pages = Pages.of(process, operator)
+        status = await asyncio.to_thread(pages.get, reverse(TABLE))
+        assert status == 200
+        for route in router.routes:
+            assert f"<td>{route.message.type}</td>" in pages.body
+            assert route.name in pages.body
+
+
+@pytest.fixture(scope="module")
+def watched(system):
+    """As `lab`, with a middleware and an observer of a project."""
+    return webs(
+        system,
+        CHATROUTING_ROUTER=TEST_ROUTES,
+        CHATROUTING_MIDDLEWARE="tests.watching.surround",
+        CHATROUTING_OBSERVERS="tests.watching.observe",
+    )
+
+
+async def test_middleware_and_observers_see_every_message_once(watched, alice):
+    """Row 29: who stands around the handlers sees what is answered, who observes also what is not."""
+    for process in watched.processes:
+        before = len(process.output)
+        async with await process.connect(alice) as a:
+            for kind in ("test.serve", "test.fail", "nonsense", "ping"):
+                await a.ask(kind)
+        said = re.findall(r"tests\.watching (around|over) \w+ (.*)", process.output[before:])
+
+        assert [what for place, what in said if place == "around"] == ["test.serve", "ping"]
+        assert [what for place, what in said if place == "over"] == [
+            "test.serve answered", "test.fail refused", "None refused", "ping answered",
+        ]  # fmt: skip
 
 
 async def test_one_connection_may_alternate_types(web, alice):
