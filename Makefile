@@ -21,9 +21,9 @@ test:  ## set up and run all tests; ARGS="-k name" passes options to pytest
 	@CHROMIUM="$$(sh scripts/browser.sh)" && export CHROMIUM && \
 	    exec $(PYTHON) -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile -q --ignore=$(CORE))
 
-test-all:  ## all tests, then those that cross a server on each server with 1 and 2 web processes; full sizes
-	@$(MAKE) --no-print-directory test
-	@export TEST_LONG=1; for on in daphne/1 uvicorn/1 daphne/2 uvicorn/2; do \
+test-all:  ## all tests in full sizes, then those that cross a server on the other server and with 2 web processes
+	@export TEST_LONG=1; $(MAKE) --no-print-directory test && \
+	for on in uvicorn/1 daphne/2 uvicorn/2; do \
 	    echo "== on $$on"; \
 	    TEST_SERVER=$${on%/*} TEST_WEBS=$${on#*/} $(PYTHON) -m pytest -n 2 --dist loadfile -q $(CROSSING) || exit 1; \
 	done
