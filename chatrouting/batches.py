@@ -23,9 +23,12 @@ class Batches(Generic[K, R]):
     a bound of its own (handlers, runs), and of what is only noted so many wait as `MOST_NOTED` says.
     """
 
-    def __init__(self, function: Callable[[Sequence[K]], Mapping[K, R] | None]) -> None:
-        """`function` is called in a database thread, with `LARGEST` keys at most and each of them once."""
+    def __init__(
+        self, function: Callable[[Sequence[K]], Mapping[K, R] | None], largest: int = LARGEST
+    ) -> None:
+        """`function` is called in a database thread, with so many keys at most and each of them once."""
         self._function = function
+        self._largest = largest
         self._waiting: list[tuple[K, asyncio.Future[R | None]]] = []
         self._server: asyncio.Task[None] | None = None
 
@@ -53,7 +56,8 @@ class Batches(Generic[K, R]):
 
     async def _serve_all(self) -> None:
         while self._waiting:
-            asked, self._waiting = self._waiting[:LARGEST], self._waiting[LARGEST:]
+            asked = self._waiting[: self._largest]
+            del self._waiting[: self._largest]
             keys = list(dict.fromkeys(key for key, _ in asked))
             try:
                 found = await in_database(self._answers, keys)

@@ -23,7 +23,8 @@ ROOMS = (
 )
 # Importable from every room, so they import none but `routing_core`.
 SHARED = tuple(
-    f"chatrouting.{name}" for name in ("batches", "conf", "counters", "database", "datafolder")
+    f"chatrouting.{name}"
+    for name in ("batches", "conf", "counters", "database", "datafolder", "writes")
 )
 # What a project's own tests use: it may start the whole product, which knows nothing of it.
 TESTING = "chatrouting.testing"

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from msgspec import UNSET
 from redis.exceptions import RedisError
@@ -25,6 +26,7 @@ from chatrouting.chat.receipts import Done, once
 from chatrouting.chat.titles import tell_title
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
+from chatrouting.stream.loops import PerLoop
 from chatrouting.threads.models import ThreadMessage
 from chatrouting.threads.rules import (
     add_question,
@@ -33,9 +35,12 @@ from chatrouting.threads.rules import (
     name_after,
     thread_of,
 )
+from chatrouting.writes import Writes
 from routing_core.errors import Busy, InvalidPayload
 
 logger = logging.getLogger(__name__)
+
+_writes = PerLoop(Writes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ async def start_agent(ctx: Context, message: StartAgent) -> MessageAccepted:
 
 async def _take(ctx: Context, message: UserMessage | StartAgent) -> MessageAccepted:
     agent = _agent(message)
-    done = await in_database(_accept, ctx, message, agent)
+    done = await _writes.here.do(partial(_accept, ctx, message, agent))
     if done.work is not None:
         await _tell(done.work)
     return done.reply

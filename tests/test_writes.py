@@ -1,0 +1,132 @@
+"""Writes that come together: each has its own result, and what fails takes nothing of the others with it."""
+
+import asyncio
+import threading
+import uuid
+from contextvars import ContextVar
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import connection, transaction
+from django.db.transaction import TransactionManagementError
+
+from chatrouting.database import in_database
+from chatrouting.writes import TOGETHER, Writes
+
+ONE_WRITER = connection.vendor == "sqlite"
+only_together = pytest.mark.skipif(not ONE_WRITER, reason="each has a transaction of its own")
+
+bound = ContextVar("bound", default="nothing")
+
+
+def named():
+    return f"writes-{uuid.uuid4()}"
+
+
+def make(name, error=None):
+    """Make a user of this name; fail afterwards where there is an error."""
+    with transaction.atomic():
+        get_user_model().objects.create(username=name)
+        if error is not None:
+            raise error
+    return name
+
+
+async def exist(*names):
+    found = get_user_model().objects.filter(username__in=names).values_list("username", flat=True)
+    return set(await in_database(lambda: list(found)))
+
+
+async def together(*works):
+    """Ask for all while one that came before is at work. What came of each, errors too."""
+    writes, goes_on = Writes(), threading.Event()
+    first = asyncio.create_task(writes.do(lambda: goes_on.wait(5)))
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(writes.do(work)) for work in works]
+    await asyncio.sleep(0)
+    goes_on.set()
+    assert await first
+    return await asyncio.gather(*others, return_exceptions=True)
+
+
+async def test_each_gets_what_its_own_work_returns():
+    names = [named() for _ in range(3)]
+
+    found = await together(*(lambda name=name: make(name) for name in names))
+
+    assert found == names
+    assert await exist(*names) == set(names)
+
+
+async def test_an_error_is_its_own_and_leaves_nothing():
+    before, failing, after = named(), named(), named()
+    error = LookupError("mine")
+
+    found = await together(lambda: make(before), lambda: make(failing, error), lambda: make(after))
+
+    assert found == [before, error, after]
+    assert await exist(before, failing, after) == {before, after}
+
+
+async def test_what_the_database_refuses_takes_nothing_of_the_others_with_it():
+    name, other = named(), named()
+
+    first, second, third = await together(
+        lambda: make(name), lambda: make(name), lambda: make(other)
+    )
+
+    assert (first, third) == (name, other)
+    assert type(second).__name__ == "IntegrityError"
+    assert await exist(name, other) == {name, other}
+
+
+@only_together
+async def test_what_breaks_the_transaction_is_told_to_all_and_nothing_is_kept():
+    names = [named(), named()]
+
+    def broken():
+        make(names[1])
+        transaction.set_rollback(True)
+
+    found = await together(lambda: make(names[0]), broken)
+
+    assert {type(each) for each in found} == {TransactionManagementError}
+    assert await exist(*names) == set()
+
+
+@only_together
+async def test_no_more_than_so_many_share_a_transaction():
+    """The right to write is let go of in between."""
+    marks = []
+
+    def marked():
+        transaction.on_commit(lambda: marks.append(len(marks)))
+        return len(marks)  # how many transactions' worth was committed before
+
+    assert await together(*([marked] * (TOGETHER + 1))) == [0] * TOGETHER + [TOGETHER]
+
+
+async def test_each_has_what_was_bound_where_it_was_asked_for():
+    """Row 86: no line of the log names another's message."""
+    writes = Writes()
+
+    async def ask(word):
+        bound.set(word)
+        return await writes.do(bound.get)
+
+    words = [named() for _ in range(5)]
+    assert await asyncio.gather(*map(ask, words)) == words
+
+
+async def test_who_gives_up_keeps_nobody_back():
+    writes, goes_on = Writes(), threading.Event()
+    first = asyncio.create_task(writes.do(lambda: goes_on.wait(5)))
+    await asyncio.sleep(0)
+    impatient = asyncio.create_task(writes.do(lambda: None))
+    patient = asyncio.create_task(writes.do(lambda: "done"))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    goes_on.set()
+
+    assert await patient == "done"
+    assert await first
