@@ -23,13 +23,14 @@ if TYPE_CHECKING:
     from tests.benchmarks.plan import Account
     from tests.benchmarks.strains import Scene
 
-STRAINS = ("flood", "sink", "answers", "timeouts", "crashes")
+STRAINS = ("flood", "sink", "answers", "timeouts", "crashes", "failures")
 ROUND_TRIPS = 400
 PAUSE_SECONDS = 0.005
 MANY = 50
 ENVIRONMENT = {
     "CHATROUTING_ROUTER": "tests.routes_for_tests.router",
     "CHATROUTING_BREAKER_FAILURES": "1000000",
+    "CHATROUTING_CONNECTIONS_PER_ADDRESS": "1000",
 }
 
 
@@ -48,11 +49,12 @@ def main() -> int:
         from chatrouting.testing.system import System, free_port
         from tests.benchmarks.strains import Scene, child
 
-        people, cores, port = _people(MANY + 1), Cores.take(), free_port()
+        people, cores, port = _people(2 * MANY + 1), Cores.take(), free_port()
         with EmbeddedValkey(folder), System(folder) as system:
             sink = child(cores.server, "tests.benchmarks.sink", f"{port}")
             webs = [_web(system, cores.server) for _ in range(given.webs)]
-            scene = Scene(webs, people[1:], f"127.0.0.1:{port}", cores)
+            others, sink_at = people[MANY + 1 :], f"127.0.0.1:{port}"
+            scene = Scene(webs, people[1 : MANY + 1], others, sink_at, cores)
             try:
                 asyncio.run(_measure(scene, people[0], given.strains, given.rounds))
             finally:

@@ -1,4 +1,4 @@
-"""What strains a site: a flood, the same into a sink; fifty handlers that answer, take too long or raise.
+"""What strains a site: a flood, the same into a sink; fifty handlers that answer, take too long or raise, or both.
 
 Each is prepared while the site is quiet; what it gives is begun then, and ends by itself with a sentence.
 Fifty answers are the control of the other two: they, and those who read them, cost the machine something.
@@ -29,10 +29,11 @@ Begin = Callable[[], Coroutine[Any, Any, str]]
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The processes, the people who strain them, and where the sink listens."""
+    """The processes, the people who strain them and as many others, and where the sink listens."""
 
     webs: Sequence[Web]
     people: Sequence[Account]
+    others: Sequence[Account]
     sink: str
     cores: Cores
 
@@ -100,23 +101,34 @@ async def _flood(scene: Scene, addresses: Sequence[tuple[str, str]]) -> Begin:
 
 async def answers(scene: Scene, stack: AsyncExitStack) -> Begin:
     """Fifty people call a handler that answers."""
-    return await _called(scene, stack, "test.context", "test.shown")
+    return await _called(scene.webs[0], scene.people, stack, "test.context", "test.shown")
 
 
 async def timeouts(scene: Scene, stack: AsyncExitStack) -> Begin:
     """Fifty people call a handler that takes ten seconds."""
-    return await _called(scene, stack, "test.sleep", "handler_timeout")
+    return await _called(scene.webs[0], scene.people, stack, "test.sleep", "handler_timeout")
 
 
 async def crashes(scene: Scene, stack: AsyncExitStack) -> Begin:
     """Fifty people call a handler that raises."""
-    return await _called(scene, stack, "test.crash", "internal")
+    return await _called(scene.webs[0], scene.people, stack, "test.crash", "internal")
 
 
-async def _called(scene: Scene, stack: AsyncExitStack, kind: str, told: str) -> Begin:
-    clients = [
-        await stack.enter_async_context(await connect(scene.webs[0], each)) for each in scene.people
-    ]
+async def failures(scene: Scene, stack: AsyncExitStack) -> Begin:
+    """Fifty call a handler that takes ten seconds, and at the same time fifty others one that raises."""
+    late = await timeouts(scene, stack)
+    raising = await _called(scene.webs[0], scene.others, stack, "test.crash", "internal")
+
+    async def begin() -> str:
+        return "; ".join(await asyncio.gather(late(), raising()))
+
+    return begin
+
+
+async def _called(
+    web: Web, people: Sequence[Account], stack: AsyncExitStack, kind: str, told: str
+) -> Begin:
+    clients = [await stack.enter_async_context(await connect(web, each)) for each in people]
 
     async def call(client: ProtocolClient) -> float:
         began = time.perf_counter()
@@ -133,5 +145,5 @@ async def _called(scene: Scene, stack: AsyncExitStack, kind: str, told: str) -> 
 
 
 STRAINS: dict[str, Strain] = {
-    each.__name__: each for each in (flood, sink, answers, timeouts, crashes)
+    each.__name__: each for each in (flood, sink, answers, timeouts, crashes, failures)
 }
