@@ -12,12 +12,12 @@ from functools import partial
 from typing import Any
 
 from asgiref.sync import async_to_sync
-from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.signals import pre_delete
 from redis.exceptions import RedisError
 
+from chatrouting.accounts import account_tables
 from chatrouting.agents.departure import Ends, end_runs, hold, hold_all, tell_ends
 from chatrouting.agents.ending import tell_positions
 from chatrouting.chat.turnover import tell_turnover
@@ -29,7 +29,8 @@ logger = logging.getLogger(__name__)
 
 def watch() -> None:
     """Begin to listen for accounts that are deleted."""
-    pre_delete.connect(_departs, get_user_model(), dispatch_uid="chatrouting.departure")
+    for model in account_tables():
+        pre_delete.connect(_departs, model, dispatch_uid="chatrouting.departure")
 
 
 def _departs(

@@ -7,13 +7,14 @@ person look at its session anew.
 import functools
 from typing import Any
 
-from django.contrib.auth import SESSION_KEY, get_user_model
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.signals import user_logged_out
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 from django.http import HttpRequest
 
+from chatrouting.accounts import account_models, account_tables
 from chatrouting.connections.afterwards import Ring, keep, told
 from chatrouting.connections.sessions import session_digest
 from chatrouting.stream.doorbell import Dismissal, ring_check_now, ring_dismissal_now
@@ -27,8 +28,10 @@ def watch() -> None:
     """Begin to listen for what ends sessions."""
     user_logged_out.connect(_logged_out, dispatch_uid="chatrouting.revocation")
     post_delete.connect(_session_deleted, Session, dispatch_uid="chatrouting.revocation")
-    post_save.connect(_account_saved, get_user_model(), dispatch_uid="chatrouting.revocation")
-    post_delete.connect(_account_deleted, get_user_model(), dispatch_uid="chatrouting.revocation")
+    for model in account_models():
+        post_save.connect(_account_saved, model, dispatch_uid="chatrouting.revocation")
+    for model in account_tables():
+        post_delete.connect(_account_deleted, model, dispatch_uid="chatrouting.revocation")
 
 
 def _logged_out(sender: Any, request: HttpRequest, user: Any, **kwargs: Any) -> None:

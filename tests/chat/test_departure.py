@@ -15,6 +15,7 @@ from tests.chat.away import valkey_away
 from tests.chat.circle import a_thread_of, someone
 from tests.chat.deleting import ends_told, is_there, types_told
 from tests.chat.told import told
+from tests.proxies import a_proxy
 
 
 async def depart(*people):
@@ -31,6 +32,20 @@ async def test_the_members_of_its_threads_lose_them():
     (event,) = await told(member.id)
     assert (event["type"], event["thread_id"]) == ("thread_removed", str(thread.pk))
     assert await told(owner.id) == []
+    assert not await is_there(thread)
+
+
+async def test_a_project_may_delete_it_by_a_proxy_of_the_user_model():
+    owner, member = await someone(), await someone()
+    thread = await a_thread_of(owner, member)
+
+    def by_proxy():
+        with a_proxy() as model:
+            model.objects.filter(pk=owner.id).delete()
+
+    await in_database(by_proxy)
+
+    assert [event["type"] for event in await told(member.id)] == ["thread_removed"]
     assert not await is_there(thread)
 
 

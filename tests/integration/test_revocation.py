@@ -10,6 +10,7 @@ from django.contrib.sessions.models import Session
 
 from chatrouting.database import in_database
 from chatrouting.testing.people import Person, make_person, sign_in
+from tests.proxies import a_proxy
 
 AT_ONCE = 2.0
 TOKEN = "c" * 32
@@ -45,10 +46,24 @@ def disable(person):
     user.save()
 
 
+def disable_by_proxy(person):
+    with a_proxy() as model:
+        user = model.objects.get(pk=person.user_id)
+        user.is_active = False
+        user.save()
+
+
+def delete_by_proxy(person):
+    with a_proxy() as model:
+        model.objects.filter(pk=person.user_id).delete()
+
+
 ACTS = {
     "password change": (change_password, 4401),
     "deactivation": (disable, 4005),
+    "deactivation by a proxy of the user model": (disable_by_proxy, 4005),
     "deletion of the account": (lambda person: user_of(person).delete(), 4401),
+    "deletion by a proxy of the user model": (delete_by_proxy, 4401),
     "deletion of the session": (
         lambda person: Session.objects.get(session_key=person.session_key).delete(),
         4401,
