@@ -29,6 +29,7 @@ from chatrouting.agents.contract import (
 )
 from chatrouting.agents.cutting import LIMITS, Cut, close, cut
 from chatrouting.agents.ending import failure, finish
+from chatrouting.agents.history import history_of
 from chatrouting.agents.journal import RunOver
 from chatrouting.agents.messages import AgentStarted
 from chatrouting.agents.models import Outcome, Run
@@ -43,7 +44,6 @@ from chatrouting.agents.transcript import Transcript
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database, patiently
 from chatrouting.stream.log import Fenced, TextChange
-from chatrouting.threads.models import ThreadMessage
 from chatrouting.threads.rules import Person
 
 logger = logging.getLogger(__name__)
@@ -202,8 +202,7 @@ class Supervisor:
         await transcript.settled()  # no tool is journaled before the members know of the attempt
         if self._goes_on:
             await toolbox.take_up(told=self._resumed)
-        ctx = await patiently(self._context, toolbox, place)
-        events = self._agent.run(ctx)
+        events = self._agent.run(self._context(toolbox, place, await history_of(self._run)))
         try:
             async for event in events:
                 if self._over:
@@ -215,14 +214,14 @@ class Supervisor:
         finally:
             await close(events)
 
-    def _context(self, toolbox: Toolbox, place: Place) -> RunContext:
+    def _context(self, toolbox: Toolbox, place: Place, history: tuple[Spoken, ...]) -> RunContext:
         run = self._run
         return RunContext(
             run_id=run.pk,
             thread_id=run.thread_id,
             user=Person(str(run.user_id), run.user.get_username()),
             attempt=run.attempt,
-            history=_history(run),
+            history=history,
             tools=toolbox,
             deadline=self._deadline(),
             question=run.question.content,
@@ -282,11 +281,3 @@ def _explained(error: BaseException, run: Run) -> runs.Failure:
     if isinstance(error, AgentError) and error.code:
         return failure(run, error.code, error.text, error, retryable=error.retryable)
     return failure(run, "agent_failed", "The agent failed.", error)
-
-
-def _history(run: Run) -> tuple[Spoken, ...]:
-    """The thread up to the run's own question."""
-    said = ThreadMessage.objects.filter(
-        thread_id=run.thread_id, position__lte=run.question.position
-    ).order_by("position")
-    return tuple(Spoken(message.role, message.author_name, message.content) for message in said)
