@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from chatrouting.database import in_database
+from chatrouting.outages import log_failure
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -80,4 +81,4 @@ def _open(asked: list[tuple[K, "asyncio.Future[R]"]]) -> list[tuple[K, "asyncio.
 def _heard(answer: "asyncio.Future[R]") -> None:
     """Log a failure of what nobody waits for."""
     if not answer.cancelled() and (error := answer.exception()) is not None:
-        logger.warning("what was to be noted is left to the sweep", exc_info=error)
+        log_failure(logger, "what was to be noted is left to the sweep", error)

@@ -24,7 +24,16 @@ ROOMS = (
 # Importable from every room, so they import none but `routing_core`.
 SHARED = tuple(
     f"chatrouting.{name}"
-    for name in ("accounts", "batches", "conf", "counters", "database", "datafolder", "writes")
+    for name in (
+        "accounts",
+        "batches",
+        "conf",
+        "counters",
+        "database",
+        "datafolder",
+        "outages",
+        "writes",
+    )
 )
 # What a project's own tests use: it may start the whole product, which knows nothing of it.
 TESTING = "chatrouting.testing"

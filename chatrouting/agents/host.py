@@ -25,6 +25,7 @@ from chatrouting.agents.supervisor import Stop, Supervisor
 from chatrouting.batches import Batches
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
+from chatrouting.outages import log_failure
 
 logger = logging.getLogger(__name__)
 
@@ -198,8 +199,8 @@ async def _for_ever(act: Callable[[], Awaitable[None]], pause: Callable[[], floa
     while True:
         try:
             await act()
-        except Exception:  # an edge: a database that is away costs a round, never the loop
-            logger.exception("%s failed, and is done again soon", act.__name__.strip("_"))
+        except Exception as error:  # noqa: BLE001 - reason: an edge: a database that is away costs a round, never the loop
+            log_failure(logger, f"{act.__name__.strip('_')} failed, and is done again soon", error)
         await asyncio.sleep(pause())
 
 

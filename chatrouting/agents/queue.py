@@ -24,6 +24,7 @@ from streaq.types import Entries
 
 from chatrouting.agents.models import Priority, Run
 from chatrouting.conf import chat_settings
+from chatrouting.outages import log_failure
 from chatrouting.stream.loops import PerLoop
 
 logger = logging.getLogger(__name__)
@@ -38,21 +39,6 @@ BATCH = 100  # jobs sent in one write
 
 # What streaQ's client raises where Valkey is away, or has forgotten the queue.
 FORESEEN = (QueueError, OSError)
-
-
-def log_failure(what: str, error: Exception) -> None:
-    """Warn of it: in one line where it is foreseen, else with its traceback."""
-    causes = _causes(error)
-    known = all(isinstance(cause, FORESEEN) for cause in causes)
-    said = "; ".join(dict.fromkeys(f"{type(cause).__name__}: {cause}" for cause in causes))
-    logger.warning("%s: %s", what, said, exc_info=None if known else error)
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """What was raised, in all tasks of a group that failed together."""
-    if not isinstance(error, BaseExceptionGroup):
-        return [error]
-    return [cause for each in error.exceptions for cause in _causes(each)]
 
 
 def _encode(data: Any) -> str:
@@ -165,7 +151,7 @@ class RunQueue:
                     while True:
                         await self._send(worker, await self._next())
             except Exception as error:  # noqa: BLE001 - reason: an edge: the sweep enqueues what was lost
-                log_failure("the run queue does not answer", error)
+                log_failure(logger, "the run queue does not answer", error, FORESEEN)
                 await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _send(self, worker: QueueWorker, jobs: Sequence[_Job]) -> None:

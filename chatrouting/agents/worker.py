@@ -12,10 +12,11 @@ from streaq import Worker
 from chatrouting.agents import ending
 from chatrouting.agents.catalogue import close_agents, prepare_agents
 from chatrouting.agents.host import RunHost
-from chatrouting.agents.queue import QUEUES, TASK, log_failure, run_queue, streaq_worker
+from chatrouting.agents.queue import FORESEEN, QUEUES, TASK, run_queue, streaq_worker
 from chatrouting.agents.supervisor import Stop
 from chatrouting.agents.workers import forget, keep_seen
 from chatrouting.conf import chat_settings
+from chatrouting.outages import log_failure
 from chatrouting.stream.doorbell import stops
 from chatrouting.stream.valkey import close_valkey
 
@@ -94,7 +95,7 @@ async def _take_jobs(host: RunHost, intake: Intake) -> None:
             await _worker(host, intake).run_async()
             logger.warning("the queue's worker ended; a new one is started")
         except Exception as error:  # noqa: BLE001 - reason: an edge: whatever streaQ raises, a new one is made
-            log_failure("the queue's worker failed; a new one is started", error)
+            log_failure(logger, "the queue's worker failed; a new one is started", error, FORESEEN)
         failures = failures + 1 if asyncio.get_running_loop().time() - began < 10 else 0
         await asyncio.sleep(REBUILD_SECONDS[min(failures, len(REBUILD_SECONDS) - 1)])
 
@@ -121,5 +122,5 @@ async def _heed_stops(host: RunHost) -> None:
         host.stop(UUID(run_id), Stop.CANCELLED)
         try:
             await ending.heed_end(UUID(run_id))
-        except Exception:  # an edge: the sweep tells what was not told here
-            logger.warning("the end of run %s is told later", run_id, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - reason: an edge: the sweep tells what was not told here
+            log_failure(logger, f"the end of run {run_id} is told later", error)

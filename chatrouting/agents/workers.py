@@ -13,6 +13,7 @@ from django.utils import timezone
 from chatrouting.agents.models import Worker
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
+from chatrouting.outages import log_failure
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +35,8 @@ async def keep_seen(
         }
         try:
             await in_database(_say, worker_id, shown)
-        except Exception:  # an edge: it is said again soon
-            logger.exception("the worker could not say that it lives")
+        except Exception as error:  # noqa: BLE001 - reason: an edge: it is said again soon
+            log_failure(logger, "the worker could not say that it lives", error)
         await asyncio.sleep(chat_settings().process_heartbeat_seconds)
 
 
@@ -43,8 +44,8 @@ async def forget(worker_id: str) -> None:
     """Say that this worker has ended."""
     try:
         await in_database(Worker.objects.filter(pk=worker_id).delete)
-    except Exception:  # an edge: others see soon that it says nothing any more
-        logger.warning("the worker could not say that it ended", exc_info=True)
+    except Exception as error:  # noqa: BLE001 - reason: an edge: others see soon that it says nothing any more
+        log_failure(logger, "the worker could not say that it ended", error)
 
 
 def alive() -> QuerySet[Worker]:

@@ -20,6 +20,7 @@ from chatrouting.chat.messages import SystemMessage
 from chatrouting.chat.models import Broadcast, Undelivered
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
+from chatrouting.outages import log_failure
 from chatrouting.stream.doorbell import broadcasts_rung
 from chatrouting.stream.publishing import Event, publish_each
 
@@ -93,8 +94,8 @@ async def _tell_due() -> None:
             await tell(broadcast_id)
         for undelivered in await in_database(_due):
             await _try_again(undelivered)
-    except Exception:  # an edge: the next round goes on
-        logger.warning("broadcasts are told later", exc_info=True)
+    except Exception as error:  # noqa: BLE001 - reason: an edge: the next round goes on
+        log_failure(logger, "broadcasts are told later", error)
 
 
 async def _try_again(undelivered: Undelivered) -> None:

@@ -25,6 +25,7 @@ from chatrouting.chat.titles import tell_title, untold_titles
 from chatrouting.chat.turnover import tell_turnover, untold_turnover
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
+from chatrouting.outages import log_failure
 from chatrouting.stream.loops import PerLoop
 from chatrouting.stream.publishing import Event, publish
 from chatrouting.threads.models import ThreadMessage
@@ -102,16 +103,15 @@ async def sweep() -> None:
 async def _tell_late(due: Due) -> None:
     try:
         late = await in_database(due.find)
-    except Exception:  # an edge: the next round asks again
-        logger.exception("%s could not be read", due.find.__name__)
+    except Exception as error:  # noqa: BLE001 - reason: an edge: the next round asks again
+        log_failure(logger, f"{due.find.__name__} could not be read", error)
         return
     for each in late:
         try:
             await due.tell(each)
-        except Exception:  # an edge: one that cannot be told now must not keep the others back
-            logger.warning(
-                "%s: %s is told later", due.tell.__name__, getattr(each, "pk", each), exc_info=True
-            )
+        except Exception as error:  # noqa: BLE001 - reason: an edge: one that cannot be told now must not keep the others back
+            what = f"{due.tell.__name__}: {getattr(each, 'pk', each)} is told later"
+            log_failure(logger, what, error)
 
 
 def late_messages() -> list[ThreadMessage]:

@@ -18,6 +18,7 @@ from chatrouting.connections import registry
 from chatrouting.connections.models import Connection
 from chatrouting.connections.sweep import Sweep, Watched
 from chatrouting.database import in_database
+from chatrouting.outages import log_failure
 from chatrouting.stream.delivery import Delivery
 from chatrouting.stream.doorbell import Dismissal, ring_dismissal
 from routing_core.closing import CloseCode
@@ -165,8 +166,8 @@ class LiveConnections:
             await asyncio.sleep(chat_settings().process_heartbeat_seconds)
             try:
                 await self._keep_once(process_id)
-            except Exception:  # an edge: a database that is away must not end the heartbeat
-                logger.exception("the connection registry could not be written")
+            except Exception as error:  # noqa: BLE001 - reason: an edge: a database that is away must not end the heartbeat
+                log_failure(logger, "the connection registry could not be written", error)
 
     async def _keep_once(self, process_id: UUID) -> None:
         changed = self._changed()

@@ -15,6 +15,7 @@ from django.utils import timezone
 from chatrouting.conf import chat_settings
 from chatrouting.connections.sessions import AT_ONCE, Look, SignedIn, standings
 from chatrouting.database import in_database
+from chatrouting.outages import log_failure
 from routing_core.closing import CloseCode
 
 logger = logging.getLogger(__name__)
@@ -81,8 +82,8 @@ class Sweep:
             some = sockets[start : start + AT_ONCE]
             try:
                 found = await in_database(standings, [socket.look for socket in some])
-            except Exception:  # an edge: a database that is away must not end the sweep
-                logger.exception("%d sessions could not be checked", len(some))
+            except Exception as error:  # noqa: BLE001 - reason: an edge: a database that is away must not end the sweep
+                log_failure(logger, f"{len(some)} sessions could not be checked", error)
                 found = []
             for socket, standing in zip(some, found):  # noqa: B905 - reason: none where the look failed
                 socket.stand(standing)

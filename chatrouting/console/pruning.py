@@ -16,6 +16,7 @@ from chatrouting.conf import chat_settings
 from chatrouting.connections.models import Process
 from chatrouting.connections.registry import alive_since
 from chatrouting.database import in_database
+from chatrouting.outages import log_failure
 
 logger = logging.getLogger(__name__)
 
@@ -75,5 +76,5 @@ async def keep_pruning() -> None:
             try:
                 while count := await in_database(prunable.prune_some):
                     logger.info("%d %s pruned", count, prunable.name)
-            except Exception:  # an edge: the next round tries again
-                logger.exception("%s could not be pruned", prunable.name)
+            except Exception as error:  # noqa: BLE001 - reason: an edge: the next round tries again
+                log_failure(logger, f"{prunable.name} could not be pruned", error)

@@ -7,12 +7,11 @@ from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
-from coredis.exceptions import StreamConsumerGroupError
 from django.core.management import CommandError, call_command
 
 from chatrouting.agents import queue as queueing
 from chatrouting.agents.models import Priority, Run
-from chatrouting.agents.queue import QUEUES, TASK, RunQueue, log_failure, streaq_worker
+from chatrouting.agents.queue import QUEUES, TASK, RunQueue, streaq_worker
 from chatrouting.conf import chat_settings
 from tests.agents.waiting import until
 
@@ -188,29 +187,6 @@ async def test_what_is_due_later_is_sent_then(queue):
         return await depth() == 1
 
     await until(there)
-
-
-AWAY = ConnectionRefusedError(111, "refused")
-FORGOTTEN = StreamConsumerGroupError("no such key")
-
-
-@pytest.mark.parametrize(
-    "error", [AWAY, ExceptionGroup("both", [AWAY, ExceptionGroup("", [FORGOTTEN])])]
-)
-def test_a_queue_that_is_away_or_forgotten_is_one_line_of_the_log(caplog, error):
-    log_failure("it failed", error)
-
-    (line,) = caplog.records
-    assert line.exc_info is None
-    assert line.getMessage().startswith("it failed: ConnectionRefusedError: [Errno 111] refused")
-
-
-def test_what_nobody_foresaw_has_its_traceback(caplog):
-    error = ExceptionGroup("both", [AWAY, KeyError("x")])
-
-    log_failure("it failed", error)
-
-    assert caplog.records[0].exc_info[1] is error
 
 
 async def test_what_waits_is_sent_before_the_queue_closes(queue):

@@ -1,0 +1,41 @@
+"""A database or a Valkey that is away: duties that go on by themselves meet it again and again.
+
+It is a line of the log each time. What nobody foresaw comes with its traceback.
+"""
+
+import logging
+
+from django.db import InterfaceError, OperationalError
+from redis.exceptions import RedisError
+
+from routing_core.errors import Overloaded
+
+OUTAGES: tuple[type[Exception], ...] = (
+    OperationalError,
+    InterfaceError,
+    Overloaded,
+    RedisError,
+    OSError,
+)
+
+
+def log_failure(
+    logger: logging.Logger,
+    what: str,
+    error: BaseException,
+    foreseen: tuple[type[Exception], ...] = OUTAGES,
+) -> None:
+    """Say what failed: a warning of one line where that was foreseen, else an error with its traceback."""
+    causes = _causes(error)
+    if all(isinstance(cause, foreseen) for cause in causes):
+        said = "; ".join(dict.fromkeys(f"{type(cause).__name__}: {cause}" for cause in causes))
+        logger.warning("%s: %s", what, said)
+    else:
+        logger.error("%s", what, exc_info=error)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """What was raised, in all tasks of a group that failed together."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [cause for each in error.exceptions for cause in _causes(each)]
