@@ -18,9 +18,11 @@ async def tell_title(thread_id: UUID) -> None:
     """Append `thread_updated` to the streams of the thread's members.
 
     Whoever told a title looks afterwards whether it is still so, and tells again where it is not: so the
-    last that a stream says is true, however many rename the thread at once. Telling it twice is no harm.
+    last that a stream says is true, however many rename the thread at once. What two tell at the same time
+    counts once: under a key of the title's version and of those that were told before it in vain.
     Raises redis-py's errors where Valkey does not answer; the sweep then tells it later.
     """
+    versions: list[str] = []
     told = False
     while not told:
         thread = await in_database(Thread.objects.filter(pk=thread_id, deleted_at=None).first)
@@ -28,7 +30,9 @@ async def tell_title(thread_id: UUID) -> None:
             return
         members = await in_database(member_ids, thread_id)
         updated = ThreadUpdated(title=thread.title, updated_at=timestamp(thread.updated_at))
-        await publish(members, Event(updated, thread_id))
+        versions.append(str(thread.title_version))
+        key = f"title:{thread_id}:{'>'.join(versions)}"
+        await publish(members, Event(updated, thread_id, key=key))
         told = await in_database(_mark, thread)
 
 

@@ -162,5 +162,16 @@ async def test_the_last_title_told_is_the_true_one(monkeypatch):
     assert await titles_told(owner) == ["second", "first", "second"]
 
 
+async def test_a_title_that_several_tell_at_the_same_time_is_told_once():
+    """The sweep may come while its handler is at it."""
+    owner = await someone()
+    thread = await a_thread_of(owner)
+    await rename(owner, thread.pk, "second")
+
+    await asyncio.gather(*(tell_title(thread.pk) for _ in range(4)))
+
+    assert await titles_told(owner) == ["second"]
+
+
 async def test_a_title_is_told_anew_to_nobody_where_the_thread_is_gone():
     await tell_title(uuid.uuid4())
