@@ -99,7 +99,7 @@ async def patiently(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
         except AWAY as error:
             if asyncio.get_running_loop().time() + pause > until:
                 raise
-            name = getattr(function, "__qualname__", str(function))
+            name = getattr(function, "__qualname__", str(function)).lstrip("_")
             logger.warning("the database is away, %s is tried again: %s", name, error)
         await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - reason: only spreads load
         pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
