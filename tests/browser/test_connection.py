@@ -8,6 +8,9 @@ from playwright.async_api import expect
 
 from tests.browser.tab import counted
 
+# What a page that is about to be reloaded would hear while it goes is no part of the reload.
+NEVER_OPENS = "void (window.WebSocket = class extends EventTarget { close() {} send() {} })"
+
 
 async def socket_through(tab, to_page, to_server=lambda frame: [frame]):
     """Put something between the page and the server: each frame becomes those it gives."""
@@ -68,6 +71,7 @@ async def test_a_new_chat_written_while_the_server_is_away_is_one_over_a_reload(
     await tab.state("reconnecting")
     for content in ("/stream 3 10", "/stream 4 10", "/stream 5 10"):
         await tab.say(content)
+    await tab.page.evaluate(NEVER_OPENS)
     await own_site.start()
     await tab.page.reload()
 
