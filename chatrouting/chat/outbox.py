@@ -79,7 +79,7 @@ async def announce_late(question: ThreadMessage) -> None:
         await in_database(dead_letters.note_success, MESSAGE, run_id)
     except RedisError:
         raise
-    except Exception as error:
+    except Exception as error:  # an edge: noted, and raised again for the sweep to log
         await in_database(dead_letters.note_failure, MESSAGE, run_id, error)
         raise
 
