@@ -132,4 +132,5 @@ async def test_a_database_that_is_away_ends_no_sweep(people, often, monkeypatch,
     async with sweeping(socket):
         assert await stood(socket) is CloseCode.NO_SESSION
 
-    assert "1 sessions could not be checked" in caplog.text
+    assert "1 sessions could not be checked: OSError: the database is away" in caplog.text
+    assert "Traceback" not in caplog.text
