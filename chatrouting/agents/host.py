@@ -48,14 +48,18 @@ class RunHost:
         )
 
     async def attend(self, run_id: UUID) -> None:
-        """Run it here unless someone has it, and return when it is over here."""
-        task = self._running.get(run_id)
-        if task is None:
-            if self._leaving:
-                return
-            task = self._tasks.create_task(self._take(run_id), name=f"run {run_id}")
-            self._running[run_id] = task
-            task.add_done_callback(lambda _: self._running.pop(run_id, None))
+        """Run it here unless someone has it, and return when it is over here.
+
+        Where it is here already it may just be let go of and have been woken since: so it is tried again
+        after that.
+        """
+        while (task := self._running.get(run_id)) is not None:
+            await asyncio.wait({task})
+        if self._leaving:
+            return
+        task = self._tasks.create_task(self._take(run_id), name=f"run {run_id}")
+        self._running[run_id] = task
+        task.add_done_callback(lambda _: self._running.pop(run_id, None))
         await asyncio.wait({task})
 
     @property

@@ -8,13 +8,14 @@ from datetime import timedelta
 from django.utils import timezone
 
 from chatrouting.agents import host as module
-from chatrouting.agents import runs
+from chatrouting.agents import runs, supervisor
 from chatrouting.agents.contract import Delta
 from chatrouting.agents.models import Outcome, Run
 from chatrouting.agents.supervisor import Stop
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
 from tests.agents.accepted import a_thread, ask, claimed, events_of, expire
+from tests.agents.asking import NOTE, decided
 from tests.agents.hosted import WAITING, a_host, a_run, ended, left_behind, row_of, types_of
 from tests.agents.scripted import ScriptedAgent
 from tests.agents.waiting import until
@@ -41,6 +42,29 @@ async def test_a_run_that_is_named_three_times_runs_once(install):
 
     assert len(agent.seen) == 1
     check_run(await events_of(run))
+
+
+async def test_a_run_that_goes_on_while_its_worker_still_lets_go_of_it_is_taken_again(
+    install, monkeypatch
+):
+    """Decided in the moment in which it began to wait: its job comes to where it has just been."""
+    install(ScriptedAgent([NOTE]))
+    run, waits, decided_upon = await a_run(), asyncio.Event(), asyncio.Event()
+
+    async def late(run_id):
+        waits.set()
+        await decided_upon.wait()
+
+    monkeypatch.setattr(supervisor, "wake", late)
+    async with a_host() as host:
+        first = asyncio.create_task(host.attend(run.pk))
+        await asyncio.wait_for(waits.wait(), 5)
+        await decided(run)
+        second = asyncio.create_task(host.attend(run.pk))
+        decided_upon.set()
+        await asyncio.gather(first, second)
+
+    assert (await row_of(run)).outcome == "success"
 
 
 async def test_two_workers_that_are_told_of_one_run_run_it_once(install):
