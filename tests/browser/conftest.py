@@ -16,7 +16,8 @@ from chatrouting.testing.system import System, Web
 from chatrouting.threads.models import Thread, ThreadMember, ThreadMessage
 from tests.browser.tab import Tab
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome",
+            "google-chrome-stable")  # fmt: skip
 SWITCHES = [
     "--no-sandbox",  # tests may run as root, where the sandbox cannot
     "--disable-background-networking",
