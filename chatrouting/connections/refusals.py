@@ -17,8 +17,8 @@ from routing_core.limits import Pace, Rate
 logger = logging.getLogger(__name__)
 
 WINDOW_SECONDS = 10.0  # that one line of the log speaks of
-PACE = Rate(per_second=500, burst=100)  # of one person's refusals in a process
-SHORTEST_PAUSE_SECONDS = 0.05
+PACE = Rate(per_second=250, burst=100)  # of one person's refusals in a process
+SHORTEST_PAUSE_SECONDS = 0.02
 LONGEST_PAUSE_SECONDS = 1.0  # much shorter than the silence that ends a socket
 
 
