@@ -7,11 +7,13 @@ processes for each run; no figure decides anything.
 import argparse
 import asyncio
 import os
+import random
 import statistics
 import sys
 import time
 from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,8 @@ ROUNDS = 10
 RUNS = 200
 DELTAS = 50
 CANCELS = 60
+LENGTHS = range(20, 81)  # in deltas
+APART_SECONDS = 2.0  # in which those begin who are at work all the time: as long as a run lasts
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -95,6 +99,7 @@ async def _measure(site: Site, people: "list[Account]", rounds: int, count: int)
         await asyncio.gather(*(_soon(client) for client in opened))
         for at_once in AT_ONCE:
             await _first_events(site, opened[:at_once], rounds)
+        await _beside_others(site, opened, rounds)
         cancelled = [await _cancelled(opened[0]) for _ in range(CANCELS)]
         _say(f"{CANCELS} cancels of an async tool, one at a time: {_spread(cancelled)}")
     async with AsyncExitStack() as stack:
@@ -117,6 +122,20 @@ async def _first_events(site: Site, clients: "Sequence[ProtocolClient]", rounds:
         times += await _together([_soon(client) for client in clients])
     cost = _cost(site, before, rounds * len(clients))
     _say(f"{len(clients)} at once: first event {_spread(times)}; {cost}")
+
+
+async def _beside_others(site: Site, clients: "Sequence[ProtocolClient]", rounds: int) -> None:
+    """Everybody has a run at work all the time: one begins when the one before has ended, of another length."""
+    chance = random.Random(1)
+
+    async def one_after_another(client: "ProtocolClient") -> list[float]:
+        await asyncio.sleep(chance.uniform(0, APART_SECONDS))
+        return [await _soon(client, f"/stream {chance.choice(LENGTHS)} 40") for _ in range(rounds)]
+
+    before = site.cpu
+    times = list(chain(*await asyncio.gather(*map(one_after_another, clients))))
+    _say(f"{len(clients)} at work all the time: first event {_spread(times)}; "
+         f"{_cost(site, before, len(times))}")  # fmt: skip
 
 
 async def _open(web: "Web", person: "Account") -> "ProtocolClient":
