@@ -14,7 +14,19 @@ import redis
 from chatrouting.serving.valkey import EmbeddedValkey
 from chatrouting.testing.system import Running, System, Web, wait_until
 
+TRACEBACK = "Traceback (most recent call last):"
 RAISED = re.compile(r"^[ |]*([\w.]+(?:Error|Exception|Group|Exit)\b.*)$", re.MULTILINE)
+PLACE = re.compile(r'File "(?:[^"]*/)?([^"/]+/[^"/]+)", line (\d+)')
+
+
+def raised(log: str) -> list[str]:
+    """What each traceback in a log says, and which line of the code raised it."""
+    found = []
+    for part in log.split(TRACEBACK)[1:]:
+        if match := RAISED.search(part):
+            places = PLACE.findall(part, 0, match.start())
+            found.append(" ".join([*map(":".join, places[-1:]), match[1]]))
+    return found
 
 
 class Site:
@@ -62,8 +74,4 @@ class Site:
     @property
     def tracebacks(self) -> list[str]:
         """What the tracebacks say that the processes have written."""
-        found = []
-        for running in self._system:
-            _, *parts = running.output.split("Traceback (most recent call last):")
-            found += [match[1] for part in parts if (match := RAISED.search(part))]
-        return found
+        return [line for running in self._system for line in raised(running.output)]
