@@ -187,6 +187,17 @@ def test_it_says_how_to_sign_in(up):
     assert re.search(r"password of all three is: demo", up.output)
 
 
+def test_where_tls_is_demanded_it_says_so(tmp_path):
+    given = {"DEBUG": "0", "SECRET_KEY": "s" * 50 + uuid.uuid4().hex, "ALLOWED_HOSTS": "127.0.0.1"}
+    up = Up(tmp_path, free_port(), **given)
+    try:
+        up.has_said("who comes without is sent to https")
+    finally:
+        up.process.terminate()
+        up.process.wait(10)
+        up.ended()
+
+
 def test_a_second_one_on_the_folder_says_who_holds_it(up):
     second = Up(up.folder, free_port())
     assert second.process.wait(START_SECONDS) == 1

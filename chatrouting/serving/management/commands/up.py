@@ -96,6 +96,10 @@ class Command(BaseCommand):
                 break
             await asyncio.sleep(0.1)
         self.stdout.write(f"\n  The chat is at {address.url}\n")
+        if settings.SECURE_SSL_REDIRECT:
+            self.stdout.write(
+                "  A proxy is to end TLS before it: who comes without is sent to https."
+            )
         if settings.DEBUG and address.is_loopback:
             names = " or ".join(PEOPLE)
             self.stdout.write(
