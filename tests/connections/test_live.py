@@ -5,14 +5,17 @@ import time
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 
 from chatrouting import counters
 from chatrouting.conf import ChatSettings
+from chatrouting.connections import live as module
 from chatrouting.connections import registry
 from chatrouting.connections.live import LiveConnections
 from chatrouting.connections.models import Connection, Process
 from chatrouting.database import in_database
 from routing_core.closing import CloseCode
+from tests.agents.waiting import until
 from tests.connections.rows import Socket, a_row
 
 
@@ -167,6 +170,30 @@ async def test_a_heartbeat_tells_of_as_many_as_one_write_takes_and_the_next_of_t
     await live._keep_once(process_id)
 
     assert await told() == [2, 1, 1]
+
+
+async def test_a_heartbeat_goes_on_after_a_database_that_was_away(live, monkeypatch, caplog):
+    monkeypatch.setattr(
+        module, "chat_settings", lambda: ChatSettings(process_heartbeat_seconds=0.02)
+    )
+    keep_alive, answers = registry.keep_alive, []
+
+    def away_once(process_id, changed):
+        answers.append(None if answers else OperationalError("database is locked"))
+        if answers[-1] is not None:
+            raise answers[-1]
+        return keep_alive(process_id, changed)
+
+    monkeypatch.setattr(registry, "keep_alive", away_once)
+    socket = await a_socket(live)
+    socket.position = 7
+
+    async def told():
+        return (await stored(socket)).position == 7
+
+    await until(told)
+    (line,) = [each for each in caplog.records if "registry could not be written" in each.message]
+    assert (line.levelname, line.exc_info) == ("WARNING", None)
 
 
 async def test_a_process_that_was_swept_registers_its_sockets_as_they_stand(live, caplog):
