@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 TASK = "execute"
 IDLE_TIMEOUT = timedelta(seconds=3)
 WAITING = 10_000
+ANSWER_SECONDS = 10.0  # for Valkey to answer, who waits for something new included
 RECONNECT_SECONDS = 1.0
 CLOSE_SECONDS = 1.0
 NOTICED = 1_000  # entries looked at for news
@@ -81,7 +82,7 @@ def streaq_worker(concurrency: int = 1, queues: Sequence[str] = QUEUES) -> Queue
     """A streaQ worker on this project's queues: web processes enqueue with it, `run_agents` works with it."""
     return QueueWorker(
         redis_url=settings.REDIS_URL,
-        redis_kwargs={"decode_components": True},  # reads the address as redis-py does
+        redis_kwargs=_client_options(),
         queue_name=chat_settings().queue,
         priorities=[name for name in reversed(QUEUES) if name in queues],  # the lowest first
         concurrency=concurrency,
@@ -89,6 +90,19 @@ def streaq_worker(concurrency: int = 1, queues: Sequence[str] = QUEUES) -> Queue
         deserializer=msgspec.json.decode,
         idle_timeout=IDLE_TIMEOUT,
     )
+
+
+def _client_options() -> dict[str, Any]:
+    """How streaQ's client reads the address: as redis-py does; and how long it waits for anything.
+
+    Its own bound is none: what is asked of a connection in the moment in which that ends would wait for ever,
+    and with it the run that the job names, which is in the queue already and is not added again.
+    """
+    return {
+        "decode_components": True,
+        "stream_timeout": ANSWER_SECONDS,
+        "connect_timeout": ANSWER_SECONDS,
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from chatrouting.agents import queue as queueing
 from chatrouting.agents.models import Priority, Run
 from chatrouting.agents.queue import QUEUES, TASK, RunQueue, streaq_worker
 from chatrouting.conf import chat_settings
+from chatrouting.stream.valkey import valkey
 from tests.agents.waiting import until
 
 # streaQ 7.2 leaves open what it passes jobs through when its worker is cancelled.
@@ -196,3 +197,24 @@ async def test_what_waits_is_sent_before_the_queue_closes(queue):
     await queue.close()
 
     assert await depth() == 3
+
+
+async def test_a_queue_that_does_not_answer_is_given_up_and_the_next_run_is_sent(
+    queue, monkeypatch, caplog
+):
+    """A wait without a bound would keep whatever comes after it as well."""
+    first, lost, after = a_run(), a_run(), a_run()
+    with monkeypatch.context() as impatient:
+        impatient.setattr(queueing, "ANSWER_SECONDS", 0.3)
+        await put(queue, first)
+    await valkey().call("CLIENT", "PAUSE", "1000", "ALL")
+    queue.put(lost)
+
+    async def given_up():
+        return "the run queue does not answer" in caplog.text
+
+    await until(given_up)
+    queue.put(after)
+    taken = []
+    async with working(taken, concurrency=3):
+        await until(lambda: _async(str(after.pk) in taken))
