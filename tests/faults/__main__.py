@@ -6,6 +6,7 @@ Ends with 1 where an event was lost, doubled or crossed, or something did not co
 import argparse
 import asyncio
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -31,7 +32,18 @@ def main() -> int:
 
         call_command("migrate", verbosity=0)
         with Site.begun(Path(folder)) as site:
-            return asyncio.run(run(site, given))
+            code = asyncio.run(run(site, given))
+        if code:
+            sys.stderr.write(f"the logs of its processes: {_kept_logs(Path(folder))}\n")
+        return code
+
+
+def _kept_logs(folder: Path) -> Path:
+    """Where they are after the folder is gone."""
+    kept = Path(tempfile.mkdtemp(prefix="chatrouting-soak-"))
+    for log in folder.glob("*.log"):
+        shutil.copy(log, kept)
+    return kept
 
 
 def _arguments() -> Any:

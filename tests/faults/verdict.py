@@ -24,7 +24,7 @@ def unfinished(crowd: Crowd) -> list[str]:
     people = [user.person.user_id for user in crowd.users]
     runs = Run.objects.filter(user_id__in=people)
     late = runs.exclude(status=RunStatus.COMPLETED, end_published_at__isnull=False)
-    return [f"{run.pk} {run.status} {run.outcome}" for run in late]
+    return [f"{run.pk} {run.status} {run.outcome} at {run.worker or 'no worker'}" for run in late]
 
 
 async def is_over(crowd: Crowd) -> bool:
