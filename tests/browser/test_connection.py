@@ -8,8 +8,10 @@ from playwright.async_api import expect
 
 from tests.browser.tab import counted
 
-# What a page that is about to be reloaded would hear while it goes is no part of the reload.
-NEVER_OPENS = "void (window.WebSocket = class extends EventTarget { close() {} send() {} })"
+# A page that is going draws no more: its address no longer follows what it shows.
+DRAWS_NO_MORE = "void (window.requestAnimationFrame = () => 0)"
+
+ALL_ANSWERED = "() => !Object.keys(sessionStorage).some((name) => name.endsWith(':outbox'))"
 
 
 async def socket_through(tab, to_page, to_server=lambda frame: [frame]):
@@ -71,7 +73,6 @@ async def test_a_new_chat_written_while_the_server_is_away_is_one_over_a_reload(
     await tab.state("reconnecting")
     for content in ("/stream 3 10", "/stream 4 10", "/stream 5 10"):
         await tab.say(content)
-    await tab.page.evaluate(NEVER_OPENS)
     await own_site.start()
     await tab.page.reload()
 
@@ -156,6 +157,15 @@ async def test_a_message_that_did_not_reach_the_server_is_sent_after_a_reload(ta
     await tab.finished()
     await expect(tab.page.locator(".turn")).to_have_count(1)
     assert lost
+
+
+async def test_a_new_chat_that_is_answered_while_its_page_goes_is_shown_by_the_next(tab):
+    await tab.page.evaluate(DRAWS_NO_MORE)
+    await tab.say("/stream 5 10")
+    await tab.page.wait_for_function(ALL_ANSWERED, polling=20)
+    await tab.page.reload()
+
+    assert await tab.finished() == counted(5)
 
 
 async def test_a_message_whose_reply_was_lost_is_sent_again_and_done_once(tab):

@@ -194,6 +194,12 @@ function addressed() {
   return UUID.test(id) ? id : null;
 }
 
+/** What the page showed that this one reloads: its address may not have followed before it went. */
+function reloaded() {
+  const [navigation] = performance.getEntriesByType("navigation");
+  return navigation?.type === "reload" ? memory.selected : null;
+}
+
 let isDue = false;
 function showSoon() {
   if (isDue) return;
@@ -234,7 +240,8 @@ place("sign-out").addEventListener("submit", () => {
 
 store.onChange(showSoon);
 store.onChange(({ selected }) => composer.follow(selected));
-select(addressed());
+store.onChange(({ selected }) => { memory.selected = selected; });
+select(addressed() ?? reloaded());
 show();
 outbox.resume((entry) => entry.thread_id === null && store.state.selected === null);
 connection.open();

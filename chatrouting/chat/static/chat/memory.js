@@ -1,5 +1,5 @@
-// What a tab remembers over a reload: its place in the stream, what is written and not sent, and what
-// is sent and not answered. Of one person: another's is forgotten.
+// What a tab remembers over a reload: its place in the stream, the conversation it shows, what is written
+// and not sent, and what is sent and not answered. Of one person: another's is forgotten.
 
 const PREFIX = "chat:";
 const KEPT_MS = 12 * 3600 * 1000;
@@ -12,6 +12,10 @@ export class Memory {
 
   get position() { return this.read("position"); }
   set position(value) { this.write("position", value); }
+
+  /** The conversation that is shown; null is a new one. */
+  get selected() { return this.read("selected"); }
+  set selected(threadId) { this.write("selected", threadId); }
 
   /** Messages of which no answer came. The server knows an id for a day. */
   get outbox() {
