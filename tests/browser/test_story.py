@@ -98,7 +98,7 @@ async def test_a_reload_in_mid_answer_loses_and_doubles_nothing(tab):
 
 
 async def test_a_reload_shows_the_steps_of_the_run_at_work_again(tab):
-    await tab.say("/slowtool 3")
+    await tab.say("/slowtool 8")
     await expect(tab.turn(1).locator(".tool")).to_have_attribute("data-status", "running")
     await tab.page.reload()
 
