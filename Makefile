@@ -3,8 +3,8 @@
 PYTHON := .venv/bin/python
 CORE := tests/routing_core
 
-# Two files at a time, in our order: what fails fast comes first, and what takes long not last.
-SPREAD := -q -n 2 --dist loadfile --no-loadscope-reorder
+# Two files at a time. Those of one test come last: the soak is not beside the browser, which has no time to spare.
+SPREAD := -q -n 2 --dist loadfile
 
 # What crosses a server is tried again on the other one, and with two web processes; in full sizes at both ends.
 crossing = TEST_SERVER=$(1) TEST_WEBS=$(2) $(PYTHON) -m pytest $(SPREAD) tests/integration tests/faults
