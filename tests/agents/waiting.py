@@ -7,11 +7,13 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def until(found: Callable[[], Awaitable[T]], seconds: float = 5) -> T:
+async def until(
+    found: Callable[[], Awaitable[T]], seconds: float = 5, *, pause: float = 0.002
+) -> T:
     """Ask again until the answer is true. Raises `TimeoutError`."""
     async with asyncio.timeout(seconds):
         while True:
             answer = await found()
             if answer:
                 return answer
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(pause)

@@ -18,6 +18,7 @@ from tests.faults.site import Site
 from tests.faults.verdict import Report
 
 QUIET_SECONDS = 120.0
+LOOK_SECONDS = 0.2  # between looks at whether all is at rest: they take from what they wait for
 SHOWN = 12
 
 
@@ -64,8 +65,8 @@ async def _settled(crowd: Crowd) -> list[str]:
     found: list[str] = []
     try:
         await crowd.fall_silent(QUIET_SECONDS)
-        await until(lambda: verdict.is_over(crowd), QUIET_SECONDS)
-        await until(lambda: verdict.is_whole(crowd), QUIET_SECONDS)
+        await until(lambda: verdict.is_over(crowd), QUIET_SECONDS, pause=LOOK_SECONDS)
+        await until(lambda: verdict.is_whole(crowd), QUIET_SECONDS, pause=LOOK_SECONDS)
     except TimeoutError:
         found = [f"not at rest: {line}" for line in await in_database(verdict.unfinished, crowd)]
         found.append("not everything came to rest")
