@@ -61,14 +61,16 @@ async def test_a_socket_dropped_in_mid_run_misses_nothing(web, alice):
 async def test_many_drops_join_without_a_seam(web, alice):
     """Row 45: twenty drops through one run; every event once, in order."""
     client = await web.connect(alice)
-    accepted = await client.ask("user_message", content="/stream 100 10")
+    accepted = await client.ask("user_message", content="/stream 1000 10")
     run_id, seen = accepted["payload"]["run_id"], []
     for _ in range(20):
         await client.at(client.seq + 1)
-        since = position(client)
         await client.drop()
         seen += client.events
-        client = await web.connect(alice, since=since)
+        client = await web.connect(alice, since=position(client))
+    await client.ask(
+        "stop_agent", run_id=run_id
+    )  # it is at work to the last drop, however slow they are
     await client.whole_run(run_id)
     seen += client.events
     await client.close()
