@@ -95,8 +95,7 @@ def streaq_worker(concurrency: int = 1, queues: Sequence[str] = QUEUES) -> Queue
 def _client_options() -> dict[str, Any]:
     """How streaQ's client reads the address: as redis-py does; and how long it waits for anything.
 
-    Its own bound is none: what is asked of a connection in the moment in which that ends would wait for ever,
-    and with it the run that the job names, which is in the queue already and is not added again.
+    By itself it waits for ever. A job that waits so keeps its run from being enqueued again.
     """
     return {
         "decode_components": True,
