@@ -20,7 +20,8 @@ from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet,
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from chatrouting.agents.models import ACTIVE, Run, RunStatus
+from chatrouting.agents.models import Run
+from chatrouting.agents.statuses import ACTIVE, RunStatus
 from chatrouting.conf import chat_settings
 from chatrouting.threads.models import ThreadMessage
 from routing_core.errors import Busy

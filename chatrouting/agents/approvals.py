@@ -20,7 +20,8 @@ from chatrouting.agents.admission import admit, alone_after
 from chatrouting.agents.contract import ToolResult, ToolStatus, Usage
 from chatrouting.agents.journal import RunOver, shown_arguments
 from chatrouting.agents.messages import ApprovalRequired, ApprovalResolved
-from chatrouting.agents.models import OPEN, Approval, Run, RunStatus, SavedState, ToolCall
+from chatrouting.agents.models import OPEN, Approval, Run, SavedState, ToolCall
+from chatrouting.agents.statuses import RunStatus
 from chatrouting.conf import chat_settings
 from chatrouting.threads.models import Thread
 from routing_core.envelope import timestamp

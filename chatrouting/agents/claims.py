@@ -14,8 +14,9 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from chatrouting.agents.models import Run, RunStatus
+from chatrouting.agents.models import Run
 from chatrouting.agents.retries import is_free
+from chatrouting.agents.statuses import RunStatus
 from chatrouting.conf import chat_settings
 from chatrouting.threads.rules import members_of
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from enum import StrEnum
 
 from chatrouting.agents.contract import AgentEvent
-from chatrouting.agents.models import Outcome
+from chatrouting.agents.statuses import Outcome
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from chatrouting.agents import runs
 from chatrouting.agents.masking import storable
-from chatrouting.agents.models import DeadLetter, Priority, Run, RunStatus
+from chatrouting.agents.models import DeadLetter, Run
+from chatrouting.agents.statuses import Priority, RunStatus
 from chatrouting.conf import chat_settings
 from chatrouting.threads.rules import Person, add_question, thread_of
 from routing_core.errors import NotFound

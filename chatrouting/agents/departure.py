@@ -9,8 +9,9 @@ from django.db.models import Q, QuerySet
 from chatrouting.agents import runs
 from chatrouting.agents.admission import alone_with, alone_without, placed
 from chatrouting.agents.ending import News, news_of, tell_end
-from chatrouting.agents.models import Outcome, Run, RunStatus
+from chatrouting.agents.models import Run
 from chatrouting.agents.recovery import text_so_far, tools_used
+from chatrouting.agents.statuses import Outcome, RunStatus
 from chatrouting.agents.stopping import unheld_end
 from chatrouting.database import in_database
 from chatrouting.threads import membership

@@ -21,10 +21,11 @@ from chatrouting.agents.messages import (
     RunQueued,
     TokenUsage,
 )
-from chatrouting.agents.models import DeadLetter, Run, RunStatus, ToolCall
+from chatrouting.agents.models import DeadLetter, Run, ToolCall
 from chatrouting.agents.queue import enqueue
 from chatrouting.agents.recovery import ToolMessage, tell_calls, told_calls
 from chatrouting.agents.removal import conclude
+from chatrouting.agents.statuses import RunStatus
 from chatrouting.batches import Batches
 from chatrouting.database import in_database, patiently
 from chatrouting.stream.log import Fenced, RunMark, TextChange

@@ -15,11 +15,12 @@ from chatrouting.agents import claims, ending, runs
 from chatrouting.agents.admission import admit_missed
 from chatrouting.agents.catalogue import installed_agents
 from chatrouting.agents.contract import CrashPolicy
-from chatrouting.agents.models import Outcome, Run
+from chatrouting.agents.models import Run
 from chatrouting.agents.queue import enqueue
 from chatrouting.agents.recovery import tool_started
 from chatrouting.agents.resuming import resume_late
 from chatrouting.agents.retries import attempts_counted
+from chatrouting.agents.statuses import Outcome
 from chatrouting.agents.stopping import end_lost
 from chatrouting.agents.supervisor import Stop, Supervisor
 from chatrouting.batches import Batches

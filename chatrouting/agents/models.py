@@ -8,43 +8,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from chatrouting.agents.statuses import ACTIVE, UNFINISHED, Outcome, Priority, RunStatus
 from chatrouting.threads.models import Thread, ThreadMessage
-
-
-class RunStatus(models.TextChoices):
-    """Where a run stands. The first three are unfinished; `waiting` is for a person's decision."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    WAITING = "waiting"
-    COMPLETED = "completed"
-
-
-class Outcome(models.TextChoices):
-    """How a run ended."""
-
-    SUCCESS = "success"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    TIMEOUT = "timeout"
-    LOST = "lost"
-
-
-class Priority(models.IntegerChoices):
-    """Which of the runs that wait begins first: the lowest. Each has a queue of its name in lower case."""
-
-    START = 0
-    MESSAGE = 1
-    BACKGROUND = 2
-
-    @property
-    def queue(self) -> str:
-        """The name of its queue."""
-        return self.name.lower()
-
-
-ACTIVE = (RunStatus.RUNNING, RunStatus.WAITING)
-UNFINISHED = (RunStatus.QUEUED, *ACTIVE)
 
 
 class Run(models.Model):

@@ -22,7 +22,8 @@ from streaq import Worker
 from streaq.task import Task
 from streaq.types import Entries
 
-from chatrouting.agents.models import Priority, Run
+from chatrouting.agents.models import Run
+from chatrouting.agents.statuses import Priority
 from chatrouting.conf import chat_settings
 from chatrouting.outages import log_failure
 from chatrouting.stream.loops import PerLoop

@@ -8,8 +8,9 @@ from uuid import UUID
 from redis.exceptions import RedisError
 
 from chatrouting.agents import approvals, journal
-from chatrouting.agents.models import Run, RunStatus, ToolCall
+from chatrouting.agents.models import Run, ToolCall
 from chatrouting.agents.queue import enqueue
+from chatrouting.agents.statuses import RunStatus
 from chatrouting.agents.stopping import end_unheld
 from chatrouting.database import in_database
 from chatrouting.stream.log import Fenced, RunMark

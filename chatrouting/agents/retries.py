@@ -14,9 +14,10 @@ from django.utils import timezone
 
 from chatrouting import counters
 from chatrouting.agents.contract import CrashPolicy, Usage
-from chatrouting.agents.models import Run, RunStatus
+from chatrouting.agents.models import Run
 from chatrouting.agents.queue import enqueue_later
 from chatrouting.agents.recovery import tool_started
+from chatrouting.agents.statuses import RunStatus
 from chatrouting.conf import chat_settings
 from chatrouting.database import patiently
 

@@ -26,8 +26,9 @@ from chatrouting.agents.admission import (
     something_waits,
 )
 from chatrouting.agents.contract import Usage
-from chatrouting.agents.models import ACTIVE, DeadLetter, Outcome, Priority, Run, RunStatus
+from chatrouting.agents.models import DeadLetter, Run
 from chatrouting.agents.retries import STOPPED_AT_REST
+from chatrouting.agents.statuses import ACTIVE, Outcome, Priority, RunStatus
 from chatrouting.threads.models import ThreadMessage
 from chatrouting.threads.rules import Answer, add_answer, answered_in, seen_by
 from routing_core.errors import NotFound

@@ -6,10 +6,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from chatrouting.agents import claims, ending, runs
-from chatrouting.agents.models import Outcome, Run, RunStatus
+from chatrouting.agents.models import Run
 from chatrouting.agents.recovery import close_calls, text_so_far, tools_used
 from chatrouting.agents.retries import STOPPED_AT_REST
 from chatrouting.agents.saving import text_told, used_by
+from chatrouting.agents.statuses import Outcome, RunStatus
 from chatrouting.database import in_database
 from chatrouting.stream.doorbell import ring_stop, ring_stop_now
 

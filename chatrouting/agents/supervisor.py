@@ -32,12 +32,13 @@ from chatrouting.agents.ending import failure, finish
 from chatrouting.agents.history import history_of
 from chatrouting.agents.journal import RunOver
 from chatrouting.agents.messages import AgentStarted
-from chatrouting.agents.models import Outcome, Run
+from chatrouting.agents.models import Run
 from chatrouting.agents.publisher import RunKey, RunPublisher
 from chatrouting.agents.queue import enqueue
 from chatrouting.agents.resuming import wake
 from chatrouting.agents.retries import retry_later
 from chatrouting.agents.saving import BEGINNING, Place, place_of, used_by
+from chatrouting.agents.statuses import Outcome
 from chatrouting.agents.toolbox import Toolbox
 from chatrouting.agents.tools import installed_tools
 from chatrouting.agents.transcript import Transcript

@@ -10,8 +10,9 @@ from redis.exceptions import RedisError
 
 from chatrouting.agents import admission, ending, runs
 from chatrouting.agents.catalogue import agent_names
-from chatrouting.agents.models import Priority, Run, RunStatus
+from chatrouting.agents.models import Run
 from chatrouting.agents.queue import enqueue
+from chatrouting.agents.statuses import Priority, RunStatus
 from chatrouting.agents.stopping import stop
 from chatrouting.chat.context import Context
 from chatrouting.chat.messages import (

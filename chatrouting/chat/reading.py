@@ -9,9 +9,10 @@ from msgspec import UNSET
 
 from chatrouting.agents import runs
 from chatrouting.agents.ending import CONTENT_BYTES, fits_a_frame
-from chatrouting.agents.models import ACTIVE, Run, RunStatus
+from chatrouting.agents.models import Run
 from chatrouting.agents.recovery import text_so_far
 from chatrouting.agents.saving import text_told
+from chatrouting.agents.statuses import ACTIVE, RunStatus
 from chatrouting.chat.context import Context
 from chatrouting.chat.messages import (
     Author,

@@ -12,7 +12,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chatrouting.agents import workers
-from chatrouting.agents.models import DeadLetter, Outcome, Run, RunStatus, Worker
+from chatrouting.agents.models import DeadLetter, Run, Worker
+from chatrouting.agents.statuses import Outcome, RunStatus
 from chatrouting.connections.models import Connection, Process
 from chatrouting.console.durations import time_taken
 from chatrouting.console.living import connections_alive, processes_alive

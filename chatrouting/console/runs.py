@@ -10,7 +10,8 @@ from django.http import HttpRequest
 from unfold.decorators import display
 
 from chatrouting.agents.dead_letters import ask_again
-from chatrouting.agents.models import Outcome, Run, RunStatus, ToolCall
+from chatrouting.agents.models import Run, ToolCall
+from chatrouting.agents.statuses import Outcome, RunStatus
 from chatrouting.agents.stopping import stop_now
 from chatrouting.console.acting import Act, act
 from chatrouting.console.durations import time_taken

@@ -7,7 +7,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from chatrouting.agents import claims, runs
-from chatrouting.agents.models import Priority, Run
+from chatrouting.agents.models import Run
+from chatrouting.agents.statuses import Priority
 from chatrouting.stream.publishing import event_log
 from chatrouting.testing.frames import Frame, read_frame
 from chatrouting.testing.people import make_person

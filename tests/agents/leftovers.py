@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from django.utils import timezone
 
-from chatrouting.agents.models import Outcome, Run, RunStatus
+from chatrouting.agents.models import Run
+from chatrouting.agents.statuses import Outcome, RunStatus
 
 
 def closed_afterwards() -> Iterator[None]:

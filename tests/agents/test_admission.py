@@ -7,7 +7,8 @@ import pytest
 from django.utils import timezone
 
 from chatrouting.agents import admission, runs
-from chatrouting.agents.models import Outcome, Priority, Run, RunStatus
+from chatrouting.agents.models import Run
+from chatrouting.agents.statuses import Outcome, Priority, RunStatus
 from chatrouting.conf import chat_settings
 from routing_core.errors import Busy
 from tests.agents.accepted import a_claimed_run, a_person, a_thread, ask, now_of, owner_of

@@ -10,8 +10,9 @@ from chatrouting.agents.approvals import Decision
 from chatrouting.agents.contract import CrashPolicy, Delta, Thinking, ToolResult, ToolStatus, Usage
 from chatrouting.agents.contract import ToolCall as AgentsCall
 from chatrouting.agents.ending import heed_end
-from chatrouting.agents.models import Approval, Run, RunStatus, ToolCall
+from chatrouting.agents.models import Approval, Run, ToolCall
 from chatrouting.agents.resuming import resume_late
+from chatrouting.agents.statuses import RunStatus
 from chatrouting.agents.stopping import end_unheld, stop, stop_now
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run

@@ -7,7 +7,8 @@ from django.utils import timezone
 from redis.exceptions import ConnectionError as NotConnected
 
 from chatrouting.agents import dead_letters, ending, runs
-from chatrouting.agents.models import DeadLetter, Outcome, Run
+from chatrouting.agents.models import DeadLetter, Run
+from chatrouting.agents.statuses import Outcome
 from chatrouting.chat import outbox
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database

@@ -10,7 +10,8 @@ from django.utils import timezone
 from chatrouting.agents import host as module
 from chatrouting.agents import runs, supervisor
 from chatrouting.agents.contract import Delta
-from chatrouting.agents.models import Outcome, Run
+from chatrouting.agents.models import Run
+from chatrouting.agents.statuses import Outcome
 from chatrouting.agents.supervisor import Stop
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run

@@ -10,8 +10,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from chatrouting.agents import queue as queueing
-from chatrouting.agents.models import Priority, Run
+from chatrouting.agents.models import Run
 from chatrouting.agents.queue import QUEUES, TASK, RunQueue, streaq_worker
+from chatrouting.agents.statuses import Priority
 from chatrouting.conf import chat_settings
 from chatrouting.stream.valkey import valkey
 from tests.agents.waiting import until

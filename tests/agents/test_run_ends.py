@@ -7,7 +7,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from chatrouting.agents import admission, runs
-from chatrouting.agents.models import Outcome, Run, ToolCall
+from chatrouting.agents.models import Run, ToolCall
+from chatrouting.agents.statuses import Outcome
 from chatrouting.threads.models import ThreadMessage
 from tests.agents.accepted import a_claimed_run, a_thread, ask, claimed, expire, now_of
 from tests.agents.at_once import in_threads

@@ -9,7 +9,8 @@ from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from chatrouting.agents import claims, runs
-from chatrouting.agents.models import Outcome, Run, RunStatus
+from chatrouting.agents.models import Run
+from chatrouting.agents.statuses import Outcome, RunStatus
 from chatrouting.conf import chat_settings
 from chatrouting.threads.models import ThreadMember
 from routing_core.errors import Busy, NotFound

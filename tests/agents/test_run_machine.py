@@ -7,7 +7,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from chatrouting.agents import admission, claims, retries, runs
 from chatrouting.agents.contract import CrashPolicy
-from chatrouting.agents.models import ACTIVE, Outcome, Run, RunStatus
+from chatrouting.agents.models import Run
+from chatrouting.agents.statuses import ACTIVE, Outcome, RunStatus
 from chatrouting.conf import chat_settings
 from chatrouting.threads.models import ThreadMessage
 from routing_core.errors import Busy

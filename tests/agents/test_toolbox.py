@@ -9,7 +9,7 @@ from django.contrib.auth.models import Permission
 from chatrouting.agents import approvals, runs
 from chatrouting.agents.contract import ToolResult, ToolStatus
 from chatrouting.agents.journal import RunOver
-from chatrouting.agents.models import Outcome
+from chatrouting.agents.statuses import Outcome
 from chatrouting.database import in_database
 from tests.agents.bench import a_bench, release
 from tests.agents.waiting import until

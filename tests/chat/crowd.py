@@ -7,7 +7,8 @@ from django.contrib.auth import get_user_model
 from django.db.models import Q
 
 from chatrouting.agents import approvals, claims, journal, removal, runs
-from chatrouting.agents.models import Outcome, Run, RunStatus
+from chatrouting.agents.models import Run
+from chatrouting.agents.statuses import Outcome, RunStatus
 from chatrouting.chat import conversation, members, threads
 from chatrouting.chat.member_messages import AddMember, RemoveMember
 from chatrouting.chat.messages import UserMessage

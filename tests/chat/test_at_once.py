@@ -9,7 +9,8 @@ from django.db.models import Count
 from django.utils import timezone
 
 from chatrouting.agents import admission
-from chatrouting.agents.models import ACTIVE, OPEN, RunStatus, ToolCall
+from chatrouting.agents.models import OPEN, ToolCall
+from chatrouting.agents.statuses import ACTIVE, RunStatus
 from chatrouting.conf import chat_settings
 from tests.agents.at_once import in_threads
 from tests.chat.crowd import Crowd

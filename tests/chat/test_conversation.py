@@ -7,7 +7,8 @@ import pytest
 from msgspec import UNSET
 
 from chatrouting.agents import runs
-from chatrouting.agents.models import Outcome, Run
+from chatrouting.agents.models import Run
+from chatrouting.agents.statuses import Outcome
 from chatrouting.chat import conversation
 from chatrouting.chat.conversation import start_agent, stop_agent, user_message
 from chatrouting.chat.messages import StartAgent, StopAgent, UserMessage

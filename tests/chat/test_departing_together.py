@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models.signals import pre_delete
 
 from chatrouting.agents import claims, runs
-from chatrouting.agents.models import Outcome
+from chatrouting.agents.statuses import Outcome
 from chatrouting.testing.system import wait_until
 from chatrouting.threads.models import ThreadMember
 from tests.agents.accepted import a_person, a_thread, ask, claimed, now_of

@@ -5,7 +5,8 @@ import uuid
 import pytest
 
 from chatrouting.agents import claims, ending, runs
-from chatrouting.agents.models import Outcome, Run
+from chatrouting.agents.models import Run
+from chatrouting.agents.statuses import Outcome
 from chatrouting.chat import conversation
 from chatrouting.chat.conversation import user_message
 from chatrouting.chat.messages import UserMessage

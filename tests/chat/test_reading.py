@@ -10,7 +10,8 @@ from django.utils import timezone
 from msgspec import UNSET
 
 from chatrouting.agents import runs
-from chatrouting.agents.models import Outcome, Run
+from chatrouting.agents.models import Run
+from chatrouting.agents.statuses import Outcome
 from chatrouting.chat.messages import ListThreads, ThreadHistory
 from chatrouting.chat.reading import list_threads, thread_history
 from chatrouting.database import in_database

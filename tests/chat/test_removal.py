@@ -5,8 +5,8 @@ import asyncio
 from chatrouting.agents import claims, ending, runs
 from chatrouting.agents.contract import Delta
 from chatrouting.agents.messages import RunQueued
-from chatrouting.agents.models import Outcome
 from chatrouting.agents.removal import conclude
+from chatrouting.agents.statuses import Outcome
 from chatrouting.agents.supervisor import Stop
 from chatrouting.chat import outbox
 from chatrouting.chat.removal import deleted_threads, remove

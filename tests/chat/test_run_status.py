@@ -6,7 +6,7 @@ import pytest
 from msgspec import UNSET
 
 from chatrouting.agents import runs
-from chatrouting.agents.models import Outcome
+from chatrouting.agents.statuses import Outcome
 from chatrouting.chat.messages import RunStatusAsked
 from chatrouting.chat.reading import run_status
 from chatrouting.database import in_database

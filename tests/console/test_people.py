@@ -3,7 +3,8 @@
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
 
-from chatrouting.agents.models import Run, RunStatus, ToolCall
+from chatrouting.agents.models import Run, ToolCall
+from chatrouting.agents.statuses import RunStatus
 from chatrouting.testing.people import make_person
 from chatrouting.threads.models import Thread, ThreadMember, ThreadMessage
 from tests.console.samples import (

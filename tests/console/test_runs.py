@@ -11,7 +11,8 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management import CommandError, call_command
 
 from chatrouting.agents import runs
-from chatrouting.agents.models import DeadLetter, Outcome, Run
+from chatrouting.agents.models import DeadLetter, Run
+from chatrouting.agents.statuses import Outcome
 from chatrouting.testing.people import make_person
 from tests.agents.accepted import a_claimed_run, a_thread, ask, now_of
 from tests.agents.leftovers import closed_afterwards

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from chatrouting.agents.models import Outcome, Run, RunStatus
+from chatrouting.agents.models import Run
+from chatrouting.agents.statuses import Outcome, RunStatus
 from chatrouting.database import in_database
 from chatrouting.stream.publishing import event_log
 from chatrouting.testing.frames import Frame

@@ -8,7 +8,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from chatrouting.agents.dead_letters import ask_again
-from chatrouting.agents.models import Run, RunStatus
+from chatrouting.agents.models import Run
+from chatrouting.agents.statuses import RunStatus
 from chatrouting.agents.stopping import stop_now
 from chatrouting.console.operating import OperatorCommand, demand_positive, person_named
 from routing_core.envelope import timestamp
