@@ -1,8 +1,9 @@
-"""Writes that come together: each has its own result, and what fails takes nothing of the others with it."""
+"""Writes that come together: each has its own result, and nobody waits for another in a circle."""
 
 import asyncio
 import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 
 import pytest
@@ -11,7 +12,9 @@ from django.db import connection, transaction
 from django.db.transaction import TransactionManagementError
 
 from chatrouting.database import in_database
-from chatrouting.writes import TOGETHER, Writes
+from chatrouting.testing.system import wait_until
+from chatrouting.writes import TOGETHER, Writes, update_in_order
+from tests.agents.at_once import stands_at_a_lock
 
 ONE_WRITER = connection.vendor == "sqlite"
 only_together = pytest.mark.skipif(not ONE_WRITER, reason="each has a transaction of its own")
@@ -49,6 +52,32 @@ async def together(*works):
     return await asyncio.gather(*others, return_exceptions=True)
 
 
+def users(names):
+    return get_user_model().objects.filter(username__in=names)
+
+
+@pytest.mark.skipif(ONE_WRITER, reason="one writes at a time")
+def test_rows_are_locked_by_id_whatever_their_order_on_disk():
+    """Who holds the first row can still take the second while another updates both."""
+    names = [named(), named()]
+    first, second = (users([make(name)]).get() for name in names)
+    users([names[0]]).update(last_name="rewritten")  # from now on it stands behind the second
+
+    def update_both():
+        try:
+            return update_in_order(users(names), first_name="later")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        users([names[0]]).select_for_update().get()
+        updating = pool.submit(update_both)
+        wait_until(stands_at_a_lock, "the other to wait for the first")
+        users([names[1]]).select_for_update(nowait=True).get()
+    assert first.pk < second.pk
+    assert updating.result(20) == 2
+
+
 async def test_each_gets_what_its_own_work_returns():
     names = [named() for _ in range(3)]
 
@@ -71,12 +100,10 @@ async def test_an_error_is_its_own_and_leaves_nothing():
 async def test_what_the_database_refuses_takes_nothing_of_the_others_with_it():
     name, other = named(), named()
 
-    first, second, third = await together(
-        lambda: make(name), lambda: make(name), lambda: make(other)
-    )
+    *same, third = await together(lambda: make(name), lambda: make(name), lambda: make(other))
 
-    assert (first, third) == (name, other)
-    assert type(second).__name__ == "IntegrityError"
+    assert third == other
+    assert {type(each).__name__ for each in same} == {"str", "IntegrityError"}
     assert await exist(name, other) == {name, other}
 
 

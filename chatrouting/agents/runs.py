@@ -31,6 +31,7 @@ from chatrouting.agents.retries import STOPPED_AT_REST
 from chatrouting.agents.statuses import ACTIVE, Outcome, Priority, RunStatus
 from chatrouting.threads.models import ThreadMessage
 from chatrouting.threads.rules import Answer, add_answer, answered_in, seen_by
+from chatrouting.writes import update_in_order
 from routing_core.errors import NotFound
 
 DEAD = (Outcome.FAILED, Outcome.TIMEOUT, Outcome.LOST)  # what an operator may want tried again
@@ -240,7 +241,7 @@ def unpublished(now: datetime, limit: int) -> list[Run]:
 
 def mark_published(run_ids: Collection[UUID]) -> None:
     """The ends of these runs stand in their members' streams."""
-    Run.objects.filter(pk__in=run_ids).update(end_published_at=timezone.now())
+    update_in_order(Run.objects.filter(pk__in=run_ids), end_published_at=timezone.now())
 
 
 def _reason(ending: Ending) -> str:

@@ -30,6 +30,7 @@ from chatrouting.stream.loops import PerLoop
 from chatrouting.stream.publishing import Event, publish
 from chatrouting.threads.models import ThreadMessage
 from chatrouting.threads.rules import member_ids
+from chatrouting.writes import update_in_order
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,8 @@ def announced(question: ThreadMessage) -> None:
 
 
 def _note(question_ids: Collection[UUID]) -> None:
-    ThreadMessage.objects.filter(pk__in=question_ids).update(announced_at=timezone.now())
+    questions = ThreadMessage.objects.filter(pk__in=question_ids)
+    update_in_order(questions, announced_at=timezone.now())
 
 
 _announced = PerLoop(lambda: Batches[UUID, None](_note))
