@@ -5,6 +5,8 @@ import logging
 import random
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
@@ -16,11 +18,11 @@ from chatrouting.agents.admission import admit_missed
 from chatrouting.agents.catalogue import installed_agents
 from chatrouting.agents.contract import CrashPolicy
 from chatrouting.agents.models import Run
-from chatrouting.agents.queue import enqueue
+from chatrouting.agents.queue import QUEUES, enqueue
 from chatrouting.agents.recovery import tool_started
 from chatrouting.agents.resuming import resume_late
 from chatrouting.agents.retries import attempts_counted
-from chatrouting.agents.statuses import Outcome
+from chatrouting.agents.statuses import Outcome, Priority
 from chatrouting.agents.stopping import end_lost
 from chatrouting.agents.supervisor import Stop, Supervisor
 from chatrouting.batches import Batches
@@ -32,15 +34,25 @@ logger = logging.getLogger(__name__)
 
 SWEEP_BATCH = 100
 LEASE_CHECK_SECONDS = 1.0
+LOST_IN_QUEUE = timedelta(seconds=2)  # the way through it takes 0.2 s
 MOVE_CHECK_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What a worker takes: so many runs at a time, from these queues."""
+
+    concurrency: int = 100
+    queues: tuple[str, ...] = QUEUES
 
 
 class RunHost:
     """Claims runs, supervises them, keeps their leases, and sweeps up what others left."""
 
-    def __init__(self, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, tasks: asyncio.TaskGroup, intake: Intake) -> None:
         self.worker = uuid.uuid4().hex
         self._tasks = tasks
+        self._intake = intake
         self._supervisors: dict[UUID, Supervisor] = {}
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._leaving = False
@@ -56,12 +68,9 @@ class RunHost:
         """
         while (task := self._running.get(run_id)) is not None:
             await asyncio.wait({task})
-        if self._leaving:
-            return
-        task = self._tasks.create_task(self._take(run_id), name=f"run {run_id}")
-        self._running[run_id] = task
-        task.add_done_callback(lambda _: self._running.pop(run_id, None))
-        await asyncio.wait({task})
+        if not self._leaving:
+            self._start(run_id)
+            await asyncio.wait({self._running[run_id]})
 
     @property
     def load(self) -> int:
@@ -107,13 +116,14 @@ class RunHost:
         await _for_ever(self._renew, lambda: LEASE_CHECK_SECONDS)
 
     async def take_over(self) -> None:
-        """Enqueue what other workers let go of without a word: at once, then for ever.
+        """See to what other workers let go of without a word: at once, then for ever.
 
-        It begins again within `lease_seconds`, one look and the way through the queue: 6.2 s. Where whoever
-        takes the job is killed as well before it has claimed the run, the queue gives it to another after its
-        `IDLE_TIMEOUT`: 9.4 s. From its fourth attempt on a run rests longer (`agents.retries`).
+        It begins again within `lease_seconds`, one look and the way through the queue: 6.2 s. Whoever takes
+        the job may be killed as well before it has claimed the run, and the queue gives it to another only
+        after its `IDLE_TIMEOUT`, each time. So what was not taken soon is taken past the queue: 8.2 s, where
+        a worker has room. From its fourth attempt on a run rests longer (`agents.retries`).
         """
-        await _for_ever(self._enqueue_left, lambda: LEASE_CHECK_SECONDS)
+        await _for_ever(self._see_to_left, lambda: LEASE_CHECK_SECONDS)
 
     async def sweep(self) -> None:
         """Publish ends that a crash kept back, then enqueue what no worker came for: at once, then for ever."""
@@ -131,9 +141,24 @@ class RunHost:
         elif stop_asked:
             self.stop(run_id, Stop.CANCELLED)
 
-    async def _enqueue_left(self) -> None:
-        for run in await in_database(runs.left_behind, timezone.now(), SWEEP_BATCH):
-            enqueue(run)
+    async def _see_to_left(self) -> None:
+        now = timezone.now()
+        for run in await in_database(runs.left_behind, now, SWEEP_BATCH):
+            lost = run.lease_until is not None and run.lease_until < now - LOST_IN_QUEUE
+            if lost and self._has_room_for(run):
+                self._start(run.pk)
+            else:
+                enqueue(run)
+
+    def _has_room_for(self, run: Run) -> bool:
+        ours = Priority(run.priority).queue in self._intake.queues
+        room = self.load < self._intake.concurrency and not self._leaving
+        return ours and room and run.pk not in self._running
+
+    def _start(self, run_id: UUID) -> None:
+        task = self._tasks.create_task(self._take(run_id), name=f"run {run_id}")
+        self._running[run_id] = task
+        task.add_done_callback(lambda _: self._running.pop(run_id, None))
 
     async def _sweep_once(self) -> None:
         now = timezone.now()

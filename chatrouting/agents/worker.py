@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -11,8 +10,8 @@ from streaq import Worker
 
 from chatrouting.agents import ending
 from chatrouting.agents.catalogue import close_agents, prepare_agents
-from chatrouting.agents.host import RunHost
-from chatrouting.agents.queue import FORESEEN, QUEUES, TASK, run_queue, streaq_worker
+from chatrouting.agents.host import Intake, RunHost
+from chatrouting.agents.queue import FORESEEN, TASK, run_queue, streaq_worker
 from chatrouting.agents.supervisor import Stop
 from chatrouting.agents.workers import forget, keep_seen
 from chatrouting.conf import chat_settings
@@ -30,14 +29,6 @@ END_SECONDS = 0.25
 Duty: TypeAlias = Coroutine[Any, Any, None]
 
 
-@dataclass(frozen=True, slots=True)
-class Intake:
-    """What a worker takes: so many runs at a time, from these queues."""
-
-    concurrency: int = 100
-    queues: tuple[str, ...] = QUEUES
-
-
 async def run_worker(
     intake: Intake, stopped: asyncio.Event, duties: Sequence[Callable[[], Duty]] = ()
 ) -> None:
@@ -47,7 +38,7 @@ async def run_worker(
     `duties` of other rooms run beside, for ever. Raises what one of them raises.
     """
     async with asyncio.TaskGroup() as runs:
-        host = RunHost(runs)
+        host = RunHost(runs, intake)
         names = ", ".join(intake.queues)
         logger.info(
             "worker %s takes runs, %d at a time, of %s", host.worker, intake.concurrency, names

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 from chatrouting.agents.contract import Delta
-from chatrouting.agents.host import RunHost
+from chatrouting.agents.host import Intake, RunHost
 from chatrouting.agents.supervisor import Stop, Supervisor
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
@@ -16,10 +16,10 @@ WAITING = (Delta("so far"), 60.0)
 
 
 @asynccontextmanager
-async def a_host():
+async def a_host(**intake):
     """A worker's host, which hands over what is left at the end."""
     async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
-        host = RunHost(tasks)
+        host = RunHost(tasks, Intake(**intake))
         yield host
         await host.hand_over(2)
 

@@ -10,8 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from prometheus_client import start_http_server
 
+from chatrouting.agents.host import Intake
 from chatrouting.agents.queue import QUEUES
-from chatrouting.agents.worker import Intake, run_worker
+from chatrouting.agents.worker import run_worker
 from chatrouting.chat import broadcasting, outbox
 from chatrouting.conf import chat_settings
 from chatrouting.console.pruning import keep_pruning
