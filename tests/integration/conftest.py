@@ -6,6 +6,7 @@ from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db import connections
 
+from chatrouting.console.breakers import reset
 from chatrouting.database import in_database
 from chatrouting.testing.people import make_person
 from chatrouting.testing.system import Running, System, Web
@@ -25,6 +26,13 @@ def own_system(services, tmp_path):
     """Processes that end with the test."""
     with System(tmp_path) as started:
         yield started
+
+
+@pytest.fixture
+async def unbroken(services):
+    """What tests before have made fail is served: the breakers of all processes stand in one Valkey."""
+    for route in ("test.fail", "test.sleep"):
+        await in_database(reset, route, "a test")
 
 
 @pytest.fixture(scope="session")

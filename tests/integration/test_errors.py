@@ -113,7 +113,9 @@ async def reached(a, code):
 
 
 @pytest.mark.parametrize("code", [code.value for code in ErrorCode])
-async def test_an_error_has_its_fields_and_its_line_in_the_log(production, a, alice, code):
+async def test_an_error_has_its_fields_and_its_line_in_the_log(
+    unbroken, production, a, alice, code
+):
     """Rows 105, 106, 107: one shape; its trace id finds the cause, and who it was."""
     answer, more = await reached(a, code)
     id = None if code == "invalid_json" else answer["id"]
@@ -155,7 +157,7 @@ async def test_what_a_person_says_is_in_no_line(production, a, alice):
         assert secret not in production.output
 
 
-async def test_no_metric_is_of_a_person(lab, alice):
+async def test_no_metric_is_of_a_person(unbroken, lab, alice):
     """Rows 82, 86: neither who it was nor what was sent is in a label."""
     async with await lab.connect(alice) as a:
         assert_error(await a.ask(CANARY, "x"), "x", "unknown_type", received_type=CANARY)

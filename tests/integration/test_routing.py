@@ -93,7 +93,7 @@ def watched(system):
     )
 
 
-async def test_middleware_and_observers_see_every_message_once(watched, alice):
+async def test_middleware_and_observers_see_every_message_once(unbroken, watched, alice):
     """Row 29: who stands around the handlers sees what is answered, who observes also what is not."""
     for process in watched.processes:
         before = len(process.output)
@@ -217,7 +217,7 @@ async def test_a_handler_over_its_limit_is_answered_for(brisk, alice):
         assert len(a.answers()) == 2
 
 
-async def test_a_handler_that_fails_gives_one_error_and_keeps_its_secrets(lab):
+async def test_a_handler_that_fails_gives_one_error_and_keeps_its_secrets(unbroken, lab):
     """Rows 105 and 106: the sender gets one internal; the cause stands in the log under its trace id."""
     alice, bob = await in_database(make_people, 2)
     async with (
