@@ -198,9 +198,11 @@ def _queue(thread_id: UUID) -> QuerySet[Run]:
     return waiting.filter(thread__deleted_at=None).order_by("turn")
 
 
-def _line(user_id: UserId) -> QuerySet[Run]:
+def _line(user_id: UserId | None) -> QuerySet[Run]:
     """What of a user's waits for the user's limit alone, in order."""
-    return _ready(Run.objects.filter(user_id=user_id)).order_by("priority", "created_at", "pk")
+    return _ready(Run.objects.filter(Q(("user_id", user_id)))).order_by(
+        "priority", "created_at", "pk"
+    )
 
 
 def _ready(runs: QuerySet[Run]) -> QuerySet[Run]:

@@ -75,10 +75,10 @@ def ask_again(run: Run) -> Run:
     """
     if run.status != RunStatus.COMPLETED:
         raise ValueError("The run has not ended.")
-    thread = thread_of(str(run.user_id), run.thread_id)
     asked = run.question
-    if asked.author_id is None:
+    if run.user_id is None or asked.author_id is None:
         raise NotFound("Who asked is not there any more.")
+    thread = thread_of(str(run.user_id), run.thread_id)
     author = Person(str(asked.author_id), asked.author_name)
     question = add_question(thread, author, asked.content)
     return runs.accept(str(run.user_id), question, run.agent, Priority(run.priority))

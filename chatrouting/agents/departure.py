@@ -1,4 +1,4 @@
-"""An account that is deleted takes its runs along: they end, and their rows go."""
+"""An account that is deleted ends its runs. In the threads of others they stay, as what was said does."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -8,14 +8,14 @@ from django.db.models import Q, QuerySet
 
 from chatrouting.agents import runs
 from chatrouting.agents.admission import alone_with, alone_without, placed
-from chatrouting.agents.ending import News, news_of, tell_end
+from chatrouting.agents.ending import News, news_of, publish_news
 from chatrouting.agents.models import Run
-from chatrouting.agents.recovery import text_so_far, tools_used
+from chatrouting.agents.recovery import tools_used
 from chatrouting.agents.statuses import Outcome, RunStatus
 from chatrouting.agents.stopping import unheld_end
-from chatrouting.database import in_database
 from chatrouting.threads import membership
-from chatrouting.threads.models import Thread, ThreadMessage
+from chatrouting.threads.models import Thread
+from chatrouting.writes import update_in_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,9 @@ def _unfinished(which: Q) -> QuerySet[Run]:
 def end_runs(user_id: str, held: Iterable[Thread]) -> Ends:
     """End this user's runs and all in the threads of their own, and admit what those kept waiting.
 
-    The caller holds all these threads; its own are deleted. Runs that wait end first, so that none of them
-    is admitted. What is done here and not left to the deletion of the account finds also what was said since
-    that began.
+    The caller holds all these threads; its own are deleted, with what was asked there. Runs that wait end
+    first, so that none of them is admitted. What is done here and not left to the deletion of the account
+    finds also what was said since that began.
     """
     ending = Q(user_id=user_id) | Q(thread__owner_id=user_id)
     theirs = Run.objects.filter(ending, thread__in=list(held))
@@ -73,7 +73,7 @@ def end_runs(user_id: str, held: Iterable[Thread]) -> Ends:
     moved = placed(run for each in ended if each for _, run in each.moved)
     untold = theirs.filter(status=RunStatus.COMPLETED, end_published_at=None)
     news = tuple(_news(run, user_id) for run in untold.select_related("answer"))
-    theirs.delete()
+    update_in_order(Run.objects.filter(user_id=user_id), user=None)
     return Ends(news, moved)
 
 
@@ -88,19 +88,8 @@ def _news(run: Run, user_id: str) -> News:
 
 
 async def tell_ends(news: Iterable[News]) -> None:
-    """Tell the others of these ends. Raises redis-py's errors where Valkey is away."""
-    for each in news:
-        await tell_end(await _with_text(each))
-
-
-async def _with_text(news: News) -> News:
-    """The end of a run that was at work keeps what the others have seen of its answer.
-
-    The streams have it: the transaction that ended the run could not wait for them.
+    """Tell the others of these ends. Raises redis-py's errors where Valkey is away: then the sweep tells
+    those whose rows are still there, which leaves out threads that nobody sees any more.
     """
-    text = "" if news.content else await text_so_far(news.run)
-    if not text:
-        return news
-    answer = ThreadMessage.objects.filter(pk=news.run.answer_message_id)
-    await in_database(answer.update, content=text)
-    return replace(news, content=text)
+    for each in news:
+        await publish_news(each)

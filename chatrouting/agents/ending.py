@@ -23,7 +23,7 @@ from chatrouting.agents.messages import (
 )
 from chatrouting.agents.models import DeadLetter, Run, ToolCall
 from chatrouting.agents.queue import enqueue
-from chatrouting.agents.recovery import ToolMessage, tell_calls, told_calls
+from chatrouting.agents.recovery import ToolMessage, tell_calls, text_so_far, told_calls
 from chatrouting.agents.removal import conclude
 from chatrouting.agents.statuses import RunStatus
 from chatrouting.batches import Batches
@@ -31,6 +31,7 @@ from chatrouting.database import in_database, patiently
 from chatrouting.stream.log import Fenced, RunMark, TextChange
 from chatrouting.stream.loops import PerLoop
 from chatrouting.stream.publishing import Event, publish
+from chatrouting.threads.models import ThreadMessage
 from chatrouting.threads.rules import member_ids, members_of
 from routing_core.messages import Message
 
@@ -96,7 +97,7 @@ async def finish(run: Run, ending: runs.Ending) -> bool:
     ended, news = found
     counters.runs_ended.labels(ending.outcome).inc()
     try:
-        await _publish(news)
+        await publish_news(news)
         await tell_positions(ended.moved)
         if ended.thread_deleted:
             await conclude(run.thread_id)
@@ -133,7 +134,7 @@ class News:
 
 
 def news_of(run: Run, *, called: bool = True) -> News:
-    """Read it: what becomes of the rows afterwards does not matter to `tell_end`.
+    """Read it: what becomes of the rows afterwards does not matter to `publish_news`.
 
     `called`: whether the run may have called a tool.
     """
@@ -142,22 +143,28 @@ def news_of(run: Run, *, called: bool = True) -> News:
     return News(run, member_ids(run.thread_id), calls, content)
 
 
-async def tell_end(news: News) -> None:
-    """Append the end to the members' streams. Repeating it does nothing."""
-    run = news.run
-    await tell_calls(run, news.members, news.calls)
-    before: list[Message] = [_error(run)] if run.error_code else []
-    await _tell_end(run, news.members, [*before, _completed(run, news.content)])
-
-
 async def publish_end(run: Run) -> None:
     """Append the run's end to the streams of its thread's members. Repeating it does nothing."""
-    await _publish(await in_database(news_of, run))
+    await publish_news(await in_database(news_of, run))
 
 
-async def _publish(news: News) -> None:
-    await tell_end(news)
-    await _published.here.call(news.run.pk)
+async def publish_news(news: News) -> None:
+    """As `publish_end`. An end without a text is given what the members have seen: that stands in their
+    streams, which whoever ended the run may not have been able to read.
+    """
+    run, content = news.run, news.content or await _kept_text(news.run)
+    await tell_calls(run, news.members, news.calls)
+    before: list[Message] = [_error(run)] if run.error_code else []
+    await _tell_end(run, news.members, [*before, _completed(run, content)])
+    await _published.here.call(run.pk)
+
+
+async def _kept_text(run: Run) -> str:
+    text = await text_so_far(run)
+    if text:
+        answer = ThreadMessage.objects.filter(pk=run.answer_message_id)
+        await in_database(answer.update, content=text)
+    return text
 
 
 async def publish_late(run: Run) -> None:

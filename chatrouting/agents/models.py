@@ -22,12 +22,13 @@ class Run(models.Model):
     the runs that wait in a thread. `waiting_since` is set from the moment the run waits for a person until
     a worker takes it again: that is no new attempt, and its deadline moves by that time. `retry_at`, which is
     `lease_until` then, is set while it rests. `retryable`: its agent says that it may be asked again.
+    One that has ended outlives the account of its `user`, as what was said does.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     thread = models.ForeignKey(Thread, on_delete=models.CASCADE, related_name="runs")
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="runs"
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="runs"
     )
     agent = models.CharField(max_length=64)
     priority = models.PositiveSmallIntegerField(choices=Priority.choices, default=Priority.MESSAGE)
@@ -73,7 +74,11 @@ class Run(models.Model):
                 fields=["thread"],
                 condition=Q(status__in=ACTIVE),
                 name="chatrouting_one_active_run",
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(user__isnull=False) | Q(status=RunStatus.COMPLETED),
+                name="chatrouting_run_has_user",
+            ),
         ]
         indexes: ClassVar = [
             models.Index(fields=["status"], name="chatrouting_run_status"),
@@ -99,6 +104,11 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent} {self.id}"
+
+    @property
+    def username(self) -> str:
+        """Whose run it is; empty where that account is gone."""
+        return self.user.get_username() if self.user else ""
 
 
 class SavedState(models.Model):

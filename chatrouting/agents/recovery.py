@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from redis.exceptions import RedisError
-
 from chatrouting.agents import approvals, journal
 from chatrouting.agents.messages import ApprovalResolved, ToolCompleted, ToolExecuting
 from chatrouting.agents.models import Approval, Run, ToolCall
@@ -30,14 +28,11 @@ def tools_used(run: Run) -> tuple[str, ...]:
 async def text_so_far(run: Run) -> str:
     """What the members have seen of the answer; empty where Valkey has lost it.
 
-    Who joined the thread during the run may have none of it, so the longest counts.
+    Who joined the thread during the run may have none of it, so the longest counts. Raises redis-py's errors.
     """
     members = await in_database(member_ids, run.thread_id)
     asked = [event_log().run_text(user_id, str(run.pk)) for user_id in members]
-    try:
-        return max((written.text for written in await asyncio.gather(*asked)), key=len, default="")
-    except RedisError:
-        return ""
+    return max((written.text for written in await asyncio.gather(*asked)), key=len, default="")
 
 
 async def close_calls(run: Run, *statuses: str) -> None:

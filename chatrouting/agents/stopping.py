@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.db.models import Q
 from django.utils import timezone
+from redis.exceptions import RedisError
 
 from chatrouting.agents import claims, ending, runs
 from chatrouting.agents.models import Run
@@ -62,7 +63,10 @@ async def end_lost(
 ) -> bool:
     """End a run that was left behind: the text so far is kept, open calls are ended, the members are told."""
     await close_calls(run)
-    text = await text_so_far(run)
+    try:
+        text = await text_so_far(run)
+    except RedisError:
+        text = ""  # the end is told when Valkey is back, and gets it then
     used = await in_database(tools_used, run)
     return await ending.finish(run, runs.Ending(outcome, text, why, used, attempt=attempt))
 

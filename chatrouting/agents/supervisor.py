@@ -220,7 +220,7 @@ class Supervisor:
         return RunContext(
             run_id=run.pk,
             thread_id=run.thread_id,
-            user=Person(str(run.user_id), run.user.get_username()),
+            user=Person(str(run.user_id), run.username),
             attempt=run.attempt,
             history=history,
             tools=toolbox,

@@ -228,7 +228,7 @@ class Toolbox:
         await _for_ever()
 
     async def _executed(self, found: Tool, call_id: str, parsed: dict[str, Any]) -> ToolResult:
-        user = Person(str(self._run.user_id), self._run.user.get_username())
+        user = Person(str(self._run.user_id), self._run.username)
         context = ToolContext(user, self._run.pk, self._run.thread_id, call_id)
         return await execute(found, parsed, context)
 
@@ -278,7 +278,7 @@ def _may_use(run: Run, found: Tool) -> bool:
     permission = found.conditions.permission
     if not permission:
         return True
-    return bool(get_user_model().objects.get(pk=run.user_id).has_perm(permission))
+    return bool(get_user_model().objects.get(pk=str(run.user_id)).has_perm(permission))
 
 
 async def _for_ever() -> NoReturn:

@@ -91,6 +91,14 @@ def test_nothing_is_asked_again_for_someone_who_left_the_thread():
     assert letter_of(run, KIND.RUN).state == STATE.DEAD
 
 
+def test_nothing_is_asked_again_for_someone_who_is_gone():
+    run = an_ended_run(Outcome.FAILED)
+    Run.objects.filter(pk=run.pk).update(user=None)
+
+    with pytest.raises(NotFound, match="not there any more"):
+        dead_letters.replay(letter_of(run, KIND.RUN), "operator")
+
+
 def test_each_pause_is_longer_than_the_one_before():
     """Row 49: with growing delay, at most so many times."""
     run, pauses = an_ended_run(), []

@@ -1,17 +1,17 @@
 """What becomes of a run whose worker died."""
 
 from django.utils import timezone
-from redis.exceptions import RedisError
 
-from chatrouting.agents import claims, runs, stopping
+from chatrouting.agents import claims, ending, runs, stopping
 from chatrouting.agents.contract import Delta, ToolCall, ToolResult, ToolStatus
 from chatrouting.agents.models import Run
 from chatrouting.agents.models import ToolCall as JournaledCall
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
-from tests.agents.accepted import expire
+from tests.agents.accepted import events_of, expire, now_of
 from tests.agents.hosted import WAITING, a_host, ended, left_behind, row_of, types_of
 from tests.agents.scripted import FailingAgent, ScriptedAgent
+from tests.away import valkey_away
 
 
 async def test_a_run_is_begun_again_where_no_tool_has_started(install):
@@ -36,6 +36,19 @@ async def test_an_agent_that_may_not_begin_again_loses_its_run_and_keeps_the_tex
     assert (end["outcome"], end["attempt"], end["content"]) == ("lost", 1, "so far")
     assert row.error_code == "worker_lost"
     assert row.trace_id in caplog.text
+
+
+async def test_the_text_is_kept_also_where_valkey_is_away_at_the_end(tmp_path):
+    """Row 53: what the members were shown is what stands in the history."""
+    run = await left_behind(*WAITING, after="agent_delta")
+    with valkey_away(tmp_path):
+        assert await stopping.end_abandoned(run.pk)
+
+    await ending.publish_late(await row_of(run))
+
+    *_, end = await events_of(run)
+    assert (end["type"], end["payload"]["content"]) == ("agent_completed", "so far")
+    assert await in_database(lambda: now_of(run).answer.content) == "so far"
 
 
 async def test_a_run_whose_tool_had_started_is_not_begun_again(install):
@@ -97,7 +110,7 @@ async def test_a_recovery_that_fails_halfway_tells_each_end_once(install, monkey
     install(ScriptedAgent())
 
     async def cut(run):
-        raise RedisError
+        raise RuntimeError
 
     with monkeypatch.context() as failing:
         failing.setattr(stopping, "text_so_far", cut)

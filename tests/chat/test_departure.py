@@ -1,17 +1,20 @@
 """An account is deleted, by whatever code: whoever shared a thread with it is told, and goes on."""
 
-from django.contrib.auth import get_user_model
+from datetime import timedelta
 
-from chatrouting.agents import journal
+from django.contrib.auth import get_user_model
+from django.utils import timezone
+
+from chatrouting.agents import journal, runs
+from chatrouting.agents.ending import publish_late
 from chatrouting.agents.messages import AgentDelta
-from chatrouting.agents.models import Run
 from chatrouting.chat.turnover import tell_turnover
 from chatrouting.database import in_database
 from chatrouting.stream.log import RunMark, TextChange
 from chatrouting.stream.publishing import Event, publish
 from chatrouting.threads.models import ThreadMessage
 from tests.agents.accepted import ask, claimed, now_of
-from tests.chat.away import valkey_away
+from tests.away import valkey_away
 from tests.chat.circle import a_thread_of, someone
 from tests.chat.deleting import ends_told, is_there, types_told
 from tests.chat.told import told
@@ -21,6 +24,19 @@ from tests.proxies import a_proxy
 async def depart(*people):
     ids = [person.id for person in people]
     await in_database(lambda: get_user_model().objects.filter(pk__in=ids).delete())
+
+
+async def shown_so_far(run, *people):
+    """A worker has the run, and these people have seen a piece of its answer."""
+    await in_database(claimed, run)
+    mark = RunMark(str(run.pk), 1, 1, TextChange.SET, "so far")
+    delta = AgentDelta(text="so far", position=0)
+    user_ids = [person.id for person in people]
+    await publish(user_ids, Event(delta, run.thread_id, run.pk, mark=mark))
+
+
+def answer_of(run):
+    return ThreadMessage.objects.get(thread=run.thread_id, role="agent")
 
 
 async def test_the_members_of_its_threads_lose_them():
@@ -95,17 +111,13 @@ async def test_the_members_of_anothers_thread_see_it_leave():
 async def test_what_was_seen_of_an_answer_is_kept():
     owner, leaving = await someone(), await someone()
     run = await in_database(ask, await a_thread_of(owner, leaving), by=leaving)
-    await in_database(claimed, run)
-    mark = RunMark(str(run.pk), 1, 1, TextChange.SET, "so far")
-    delta = AgentDelta(text="so far", position=0)
-    await publish([owner.id, leaving.id], Event(delta, run.thread_id, run.pk, mark=mark))
+    await shown_so_far(run, owner, leaving)
 
     await depart(leaving)
 
     *_, end, _changed = await told(owner.id)
     assert (end["type"], end["payload"]["content"]) == ("agent_completed", "so far")
-    answer = await in_database(ThreadMessage.objects.get, thread=run.thread_id, role="agent")
-    assert answer.content == "so far"
+    assert (await in_database(answer_of, run)).content == "so far"
 
 
 async def test_who_waits_behind_its_runs_goes_on():
@@ -117,9 +129,8 @@ async def test_who_waits_behind_its_runs_goes_on():
 
     await depart(leaving)
 
-    assert not await in_database(Run.objects.filter(pk__in=[first.pk, second.pk]).exists)
-    now = [await in_database(now_of, run) for run in (third, fourth)]
-    assert [run.status for run in now] == ["running", "queued"]
+    now = [await in_database(now_of, run) for run in (first, second, third, fourth)]
+    assert [run.status for run in now] == ["completed", "completed", "running", "queued"]
     (place,) = [event for event in await told(owner.id) if event["type"] == "run_queued"]
     assert (place["run_id"], place["payload"]["position"]) == (str(fourth.pk), 1)
 
@@ -133,7 +144,25 @@ async def test_a_run_in_a_thread_that_it_has_left_ends_too():
     await depart(leaving)
 
     assert await types_told(owner) == ["agent_completed"]
-    assert not await in_database(Run.objects.filter(pk=run.pk).exists)
+    left = await in_database(now_of, run)
+    assert (left.user_id, left.outcome, left.end_published_at is None) == (None, "cancelled", False)
+
+
+async def test_the_end_of_a_run_that_cannot_be_told_at_once_is_told_later(tmp_path):
+    """Rows 53, 98: with what the members have seen of its answer."""
+    owner, leaving = await someone(), await someone()
+    run = await in_database(ask, await a_thread_of(owner, leaving), by=leaving)
+    await shown_so_far(run, owner, leaving)
+    with valkey_away(tmp_path):
+        await depart(leaving)
+
+    for late in await in_database(runs.unpublished, timezone.now() + timedelta(seconds=4), 10_000):
+        if late.pk == run.pk:
+            await publish_late(late)
+
+    *_, end = await told(owner.id)
+    assert (end["type"], end["payload"]["content"]) == ("agent_completed", "so far")
+    assert (await in_database(answer_of, run)).content == "so far"
 
 
 async def test_what_cannot_be_told_at_once_is_told_later(tmp_path):

@@ -14,7 +14,7 @@ from chatrouting.database import in_database
 from chatrouting.stream.publishing import Event, publish
 from tests.agents.accepted import ask, claimed, expire, now_of
 from tests.agents.hosted import a_host
-from tests.chat.away import valkey_away
+from tests.away import valkey_away
 from tests.chat.circle import a_thread_of, someone
 from tests.chat.deleting import (
     at_work,

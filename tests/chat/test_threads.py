@@ -14,8 +14,8 @@ from chatrouting.chat.titles import tell_title, untold_titles
 from chatrouting.database import in_database
 from chatrouting.threads.models import Thread
 from routing_core.errors import NotFound, PermissionDenied
+from tests.away import valkey_away
 from tests.chat.asking import a_context
-from tests.chat.away import valkey_away
 from tests.chat.circle import a_thread_of, someone
 from tests.chat.told import told
 

@@ -14,7 +14,7 @@ from chatrouting.agents import runs
 from chatrouting.agents.models import DeadLetter, Run
 from chatrouting.agents.statuses import Outcome
 from chatrouting.testing.people import make_person
-from tests.agents.accepted import a_claimed_run, a_thread, ask, now_of
+from tests.agents.accepted import a_claimed_run, a_person, a_thread, ask, now_of
 from tests.agents.leftovers import closed_afterwards
 from tests.console.samples import client_of, list_of, send_form
 
@@ -58,6 +58,18 @@ def test_runs_are_listed_by_user_state_and_thread(capsys):
         assert [row["run_id"] for row in rows] == [str(run.pk)]
     assert f"{run.pk}  running" in said(capsys, "runs", "list", "--user", name)
     assert "0 runs" in said(capsys, "runs", "list", "--user", name, "--status", "queued")
+
+
+def test_a_run_of_somebody_who_is_gone_has_no_user(capsys):
+    gone, thread = a_person(), a_thread()
+    run = ask(thread, by=gone)
+    get_user_model().objects.get(pk=gone.id).delete()
+
+    (row,) = json.loads(said(capsys, "runs", "list", "--json", "--thread", str(thread.pk)))
+
+    assert (row["run_id"], row["user"], row["status"]) == (str(run.pk), "", "completed")
+    with pytest.raises(CommandError, match="not there any more"):
+        call_command("runs", "retry", str(run.pk))
 
 
 def test_a_run_is_shown_with_its_dead_letter(capsys):

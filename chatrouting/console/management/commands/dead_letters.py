@@ -71,7 +71,7 @@ def _row(letter: DeadLetter) -> dict[str, Any]:
         "state": letter.state,
         "tries": letter.tries,
         "run_id": str(letter.run_id),
-        "user": letter.run.user.get_username(),
+        "user": letter.run.username,
         "reason": letter.reason,
         "created_at": timestamp(letter.created_at),
         "decided_by": letter.decided_by,

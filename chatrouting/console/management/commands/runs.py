@@ -89,7 +89,7 @@ def _row(run: Run) -> dict[str, Any]:
     return {
         "run_id": str(run.pk),
         "thread_id": str(run.thread_id),
-        "user": run.user.get_username(),
+        "user": run.username,
         "agent": run.agent,
         "status": run.status,
         "outcome": run.outcome,
