@@ -47,7 +47,10 @@ class Intake:
 
 
 class RunHost:
-    """Claims runs, supervises them, keeps their leases, and sweeps up what others left."""
+    """Claims runs, supervises them, keeps their leases, and sweeps up what others left.
+
+    What the queue has not brought to any worker in time is taken past it, where there is room.
+    """
 
     def __init__(self, tasks: asyncio.TaskGroup, intake: Intake) -> None:
         self.worker = uuid.uuid4().hex
@@ -55,6 +58,7 @@ class RunHost:
         self._intake = intake
         self._supervisors: dict[UUID, Supervisor] = {}
         self._running: dict[UUID, asyncio.Task[None]] = {}
+        self._room = asyncio.Semaphore(intake.concurrency)
         self._leaving = False
         self._claims: Batches[UUID, claims.Claimed] = Batches(
             partial(claims.claim_all, worker=self.worker)
@@ -118,15 +122,14 @@ class RunHost:
     async def take_over(self) -> None:
         """See to what other workers let go of without a word: at once, then for ever.
 
-        It begins again within `lease_seconds`, one look and the way through the queue: 6.2 s. Whoever takes
-        the job may be killed as well before it has claimed the run, and the queue gives it to another only
-        after its `IDLE_TIMEOUT`, each time. So what was not taken soon is taken past the queue: 8.2 s, where
-        a worker has room. From its fourth attempt on a run rests longer (`agents.retries`).
+        It begins again within `lease_seconds`, one look and the way through the queue: 6.2 s; past the queue,
+        where whoever took the job was killed as well before it had claimed the run, within 8.2 s. From its
+        fourth attempt on a run rests longer (`agents.retries`).
         """
         await _for_ever(self._see_to_left, lambda: LEASE_CHECK_SECONDS)
 
     async def sweep(self) -> None:
-        """Publish ends that a crash kept back, then enqueue what no worker came for: at once, then for ever."""
+        """Publish ends that a crash kept back, then see to what no worker came for: at once, then for ever."""
         await _for_ever(self._sweep_once, _until_next_sweep)
 
     async def _renew(self) -> None:
@@ -144,11 +147,15 @@ class RunHost:
     async def _see_to_left(self) -> None:
         now = timezone.now()
         for run in await in_database(runs.left_behind, now, SWEEP_BATCH):
-            lost = run.lease_until is not None and run.lease_until < now - LOST_IN_QUEUE
-            if lost and self._has_room_for(run):
-                self._start(run.pk)
-            else:
-                enqueue(run)
+            left_at = run.lease_until or now
+            self._bring(run, lost=left_at < now - LOST_IN_QUEUE)
+
+    def _bring(self, run: Run, *, lost: bool) -> None:
+        """Let a worker take it; `lost`: the queue had the time to see to that, and it came to nothing."""
+        if lost and self._has_room_for(run):
+            self._start(run.pk)
+        else:
+            enqueue(run)
 
     def _has_room_for(self, run: Run) -> bool:
         ours = Priority(run.priority).queue in self._intake.queues
@@ -166,21 +173,25 @@ class RunHost:
         for run in await in_database(runs.unpublished, now, SWEEP_BATCH):
             await ending.publish_late(run)
         for run in await in_database(runs.unclaimed, now, SWEEP_BATCH):
-            enqueue(run)
+            self._bring(run, lost=True)
         await resume_late(now, SWEEP_BATCH)
 
     async def _take(self, run_id: UUID) -> None:
         """Claim it and make an attempt. It is one task, that no end of a job can cut in two."""
         try:
-            claimed = await self._claims.call(run_id)
-            if claimed is not None and self._leaving:
-                await in_database(claims.hand_over, claimed.run, begun=claimed.resumed)
-            elif claimed is not None:
-                await self._execute(claimed)
+            async with self._room:
+                await self._claim(run_id)
         except Exception:  # an edge: the lease runs out, and it is tried again
             logger.exception("run %s was dropped", run_id)
         finally:
             self._supervisors.pop(run_id, None)
+
+    async def _claim(self, run_id: UUID) -> None:
+        claimed = None if self._leaving else await self._claims.call(run_id)
+        if claimed is not None and self._leaving:
+            await in_database(claims.hand_over, claimed.run, begun=claimed.resumed)
+        elif claimed is not None:
+            await self._execute(claimed)
 
     async def _execute(self, claimed: claims.Claimed) -> None:
         run = claimed.run

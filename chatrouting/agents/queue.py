@@ -31,7 +31,11 @@ from chatrouting.stream.loops import PerLoop
 logger = logging.getLogger(__name__)
 
 TASK = "execute"
-IDLE_TIMEOUT = timedelta(seconds=3)
+# A job is given to another worker where it was not begun, or its worker not heard of, for so long. Nobody waits
+# for that: a run whose job is lost is taken past the queue. It has to be long, for a worker with more to do than
+# it can is heard of late, and two such that take each other's jobs do nothing else.
+IDLE_TIMEOUT = timedelta(seconds=30)
+NEWS_MS = 3_000
 WAITING = 10_000
 ANSWER_SECONDS = 10.0  # for Valkey to answer, who waits for something new included
 RECONNECT_SECONDS = 1.0
@@ -73,8 +77,8 @@ class QueueWorker(Worker[None]):
         return await super()._read_streams_legacy(count)
 
     async def _something_new(self) -> None:
-        """Wait until a queue has an entry not seen yet, whoever takes it; for `idle_timeout` at most."""
-        found = await self.redis.xread(self._read_up_to, count=NOTICED, block=self.idle_timeout)
+        """Wait until a queue has an entry not seen yet, whoever takes it; for `NEWS_MS` at most."""
+        found = await self.redis.xread(self._read_up_to, count=NOTICED, block=NEWS_MS)
         for stream, entries in (found or {}).items():
             self._read_up_to[str(stream)] = str(entries[-1].identifier)
 

@@ -5,10 +5,8 @@ import time
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-import pytest
 from django.utils import timezone
 
-from chatrouting.agents import host as module
 from chatrouting.agents import runs, supervisor
 from chatrouting.agents.contract import Delta
 from chatrouting.agents.models import Run
@@ -232,72 +230,9 @@ async def test_the_sweep_publishes_an_end_that_a_crash_kept_back(install):
         return run
 
     run = await in_database(crashed)
-    async with a_host() as host:
+    async with a_host(concurrency=0) as host:
         await host._sweep_once()
         await host._sweep_once()
 
     assert await types_of(run) == ["agent_completed"]
     assert (await row_of(run)).end_published_at is not None
-
-
-async def test_a_worker_looks_at_once_for_what_another_left(install, monkeypatch):
-    """Row 51: also where workers live no longer than the time between two looks."""
-    monkeypatch.setattr(module, "LEASE_CHECK_SECONDS", 600)
-    told = []
-    monkeypatch.setattr("chatrouting.agents.host.enqueue", told.append)
-    run = await left_behind(*WAITING, after="agent_delta")
-
-    async with a_host() as host:
-        looking = asyncio.create_task(host.take_over())
-
-        async def found():
-            return run in told
-
-        await until(found)
-        looking.cancel()
-
-
-async def left_for(seconds, run):
-    """A worker that died let go of it so long ago."""
-    until = timezone.now() - timedelta(seconds=seconds)
-    await in_database(Run.objects.filter(pk=run.pk).update, lease_until=until)
-    return run
-
-
-async def seen_to(run, **intake):
-    """Whether a worker that looks once has taken the run by itself, and which runs it told the others of."""
-    told = []
-    with pytest.MonkeyPatch.context() as listening:
-        listening.setattr(module, "enqueue", told.append)
-        async with a_host(**intake) as host:
-            await host._see_to_left()
-            taken = host.load
-    return taken, run in told
-
-
-async def test_what_the_queue_lost_is_taken_past_it(install):
-    """Row 51: whoever took its job was killed as well, before it had claimed the run."""
-    install(ScriptedAgent())
-    run = await left_for(3, await left_behind(*WAITING, after="agent_delta"))
-
-    async def over():
-        return (await row_of(run)).status == "completed"
-
-    async with a_host() as host:
-        await host._see_to_left()
-        await until(over)
-
-    row = await row_of(run)
-    assert (row.attempt, row.worker) == (2, host.worker)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "intake", "taken"),
-    [(3, {}, 1), (1, {}, 0), (3, {"concurrency": 0}, 0), (3, {"queues": ("background",)}, 0)],
-    ids=["lost", "still on its way", "no room", "of another queue"],
-)
-async def test_what_waits_in_the_queue_is_left_to_it(install, seconds, intake, taken):
-    install(ScriptedAgent())
-    run = await left_for(seconds, await left_behind(*WAITING, after="agent_delta"))
-
-    assert await seen_to(run, **intake) == (taken, not taken)
