@@ -27,6 +27,7 @@ LONG = bool(os.environ.get("TEST_LONG"))
 RUNS, KILLS = (100, 100) if LONG else (12, 6)
 SECONDS = 400.0 if LONG else 60.0
 TAKEN_OVER_SECONDS = 10
+TOOL_END = "tool_completed"
 # In the long one leases and sweeps are as they come: what is promised of them is measured.
 QUICK = {} if LONG else {"CHATROUTING_LEASE_SECONDS": "2", "CHATROUTING_SWEEP_SECONDS": "0.5"}
 
@@ -142,7 +143,17 @@ def check_marks(site):
     assert {count for line, count in marks.items() if "=" not in line} == {1}
     words = Counter(line.partition("=")[0] for line in marks)
     assert set(words.values()) == {1}
-    return len(words), sum(count - 1 for count in marks.values())
+    return set(words), sum(count - 1 for count in marks.values())
+
+
+def done_by(runs):
+    """The words of the calls of which the members were told that they came off.
+
+    A worker may die after it has journaled a call and before the tool leaves its mark: such a run goes on,
+    and says that nobody knows.
+    """
+    ends = [each["payload"] for events in runs for each in events if each["type"] == TOOL_END]
+    return {end["result"] for end in ends if end["status"] == "ok"}
 
 
 async def test_workers_killed_at_random_leave_each_run_with_one_end(site, alice, report):
@@ -164,7 +175,7 @@ async def test_workers_killed_at_random_leave_each_run_with_one_end(site, alice,
     ends = Counter(events[-1]["payload"]["outcome"] for events in runs.values())
     assert set(ends) <= {"success", "lost"}
     marked, again = check_marks(site)
-    assert ends["success"] <= marked
+    assert done_by(runs.values()) <= marked
     waits = site.taken_over_after(runs)
     assert not LONG or waits
     assert max(waits, default=0) < TAKEN_OVER_SECONDS
@@ -203,5 +214,5 @@ async def test_valkey_killed_and_flushed_costs_no_run_and_doubles_no_tool(site, 
     assert Counter(each["outcome"] for each in found) == {"success": RUNS}
     for run_id, each in zip(asked, found, strict=True):
         assert await in_database(site.stored, run_id) == each["text"]
-    assert check_marks(site) == (RUNS, 0)
+    assert check_marks(site) == ({f"w{number}" for number in range(RUNS)}, 0)
     report(f"{RUNS} runs, {KILLS} times Valkey killed or flushed: {time.monotonic() - began:.0f} s")
