@@ -7,7 +7,7 @@ from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
 from django.urls import path
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.benchmarks.stock.settings")
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.benchmarks.stock.settings"  # not those of the bench
 pages = get_asgi_application()
 
 from tests.benchmarks.stock.consumers import ChatConsumer  # noqa: E402 - reason: after the apps are loaded

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 import django
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.benchmarks.stock.settings")
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.benchmarks.stock.settings"  # not those of the bench
 django.setup()
 
 from channels.layers import get_channel_layer  # noqa: E402 - reason: after the apps are loaded
