@@ -73,6 +73,7 @@ async def test_failures_in_two_processes_count_together(pair):
     here, there = await connect_all(pair[0], 3), await connect_all(pair[1], 3)
     for each in (here[0], there[0], here[1], there[1], here[2]):
         assert await come(each, "bad") == "internal"
+    await come(there[2], "mistake")  # waits until all know what calls came to there
 
     assert await come(here[0], "good") == "circuit_open"
     await comes_to(there[2], "circuit_open")
