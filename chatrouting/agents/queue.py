@@ -35,7 +35,7 @@ TASK = "execute"
 # for that: a run whose job is lost is taken past the queue. It has to be long, for a worker with more to do than
 # it can is heard of late, and two such that take each other's jobs do nothing else.
 IDLE_TIMEOUT = timedelta(seconds=30)
-NEWS_MS = 3_000
+NEWS_MS = 3_000  # for something new to come; less than `ANSWER_SECONDS`
 WAITING = 10_000
 ANSWER_SECONDS = 10.0  # for Valkey to answer, who waits for something new included
 RECONNECT_SECONDS = 1.0
@@ -70,8 +70,11 @@ class QueueWorker(Worker[None]):
     async def signal_handler(self, scope: CancelScope) -> None:
         """Leave SIGTERM and SIGINT to the process."""
 
+    async def _check_xreadgroup_compatibility(self) -> None:
+        """Read every server as below: where it can bound what it reads, streaQ waits for news too long."""
+
     async def _read_streams_legacy(self, count: int, block: bool = False) -> Entries:
-        """streaQ's way for a Valkey that cannot bound what it reads from several streams together."""
+        """streaQ's way for a server that cannot bound what it reads from several streams together."""
         if block:
             await self._something_new()
         return await super()._read_streams_legacy(count)

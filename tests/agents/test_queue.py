@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 from django.core.management import CommandError, call_command
+from streaq.constants import REDIS_GROUP
 
 from chatrouting.agents import queue as queueing
 from chatrouting.agents.models import Run
@@ -148,6 +149,37 @@ async def test_a_run_that_was_claimed_in_between_can_be_enqueued_again(queue):
     queue.put(run)
 
     assert await taken_by(queue, 2) == ids(run, run)
+
+
+@pytest.mark.parametrize(("seconds", "again"), [(10, False), (31, True)])
+async def test_a_job_that_is_begun_late_is_not_given_to_another_soon(queue, seconds, again):
+    """Or workers that are all late would do nothing but take each other's."""
+    late, other = a_run(), a_run()
+    await put(queue, late)
+    await read_by_another(seconds)
+    await put(queue, other)
+
+    assert (await taken_by(queue, 1))[:1] == ids(late if again else other)
+
+
+async def read_by_another(seconds):
+    """A worker has taken the job that stands in the queue so long ago, and not begun it."""
+    async with streaq_worker() as worker:
+        stream = worker.stream_key + Priority.MESSAGE.queue
+        await valkey().call("XGROUP", "CREATE", stream, REDIS_GROUP, "0")
+        reading = ("XREADGROUP", "GROUP", REDIS_GROUP, "late", "STREAMS", stream, ">")
+        ((_, ((entry, _),)),) = await valkey().call(*reading)
+        idle = ("IDLE", str(1_000 * seconds))
+        await valkey().call("XCLAIM", stream, REDIS_GROUP, "late", "0", entry, *idle)
+
+
+async def test_every_server_is_read_in_one_way():
+    """It is not asked for another: the worker has no connection yet."""
+    worker = streaq_worker()
+
+    await worker._check_xreadgroup_compatibility()
+
+    assert not worker._supports_max_count
 
 
 async def test_a_worker_takes_from_the_queues_it_is_told(queue):
