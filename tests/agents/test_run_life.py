@@ -85,6 +85,13 @@ def test_two_active_runs_of_one_thread_are_impossible():
         Run.objects.filter(pk=second.pk).update(status=RunStatus.RUNNING)
 
 
+def test_a_run_without_a_user_that_has_not_ended_is_impossible():
+    run = ask(a_thread())
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Run.objects.filter(pk=run.pk).update(user=None)
+
+
 def test_runs_of_two_threads_run_side_by_side():
     """Row 85: two runs of one user at once, each its own."""
     owner = a_person()
