@@ -68,9 +68,8 @@ async def test_many_drops_join_without_a_seam(web, alice):
         await client.drop()
         seen += client.events
         client = await web.connect(alice, since=position(client))
-    await client.ask(
-        "stop_agent", run_id=run_id
-    )  # it is at work to the last drop, however slow they are
+    # Until here it was at work, however slow the drops were.
+    await client.ask("stop_agent", run_id=run_id)
     await client.whole_run(run_id)
     seen += client.events
     await client.close()
