@@ -1,4 +1,4 @@
-"""Lines of the log, of which a turn of the event loop writes one.
+"""Lines of the log, of which a turn of the event loop writes one; and which of them are none.
 
 A line with a traceback takes 0.2 ms. Fifty handlers that fail at once would hold up everybody for ten
 milliseconds: so what is logged in the same turn as another line is rendered in the turns after it.
@@ -66,6 +66,15 @@ class LineATurn(logging.StreamHandler[TextIO]):
         """With the ids that were bound where it was logged."""
         bound, record = self._waiting.popleft()
         bound.run(super().emit, record)
+
+
+class NoEnds(logging.Filter):
+    """Drops what a library logs as an error where its own process ended what it was at: that is in order."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """As every filter's: whether the line is written."""
+        _, error, _ = record.exc_info or (None, None, None)
+        return not isinstance(error, asyncio.CancelledError)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -249,9 +249,13 @@ LOGGING = {
             "formatter": "plain" if DEBUG else "json",
         }
     },
+    "filters": {"no_ends": {"()": "chatrouting.loglines.NoEnds"}},
     "loggers": {
-        name: {"level": "WARNING"}
-        for name in ("asyncio", "coredis", "daphne", "httpx2", "streaq", "uvicorn")
+        **{
+            name: {"level": "WARNING"}
+            for name in ("asyncio", "daphne", "httpx2", "streaq", "uvicorn")
+        },
+        "coredis": {"level": "WARNING", "filters": ["no_ends"]},
     },
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
 }

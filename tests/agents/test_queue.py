@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import msgspec
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import override_settings
 from streaq.constants import REDIS_GROUP
 
 from chatrouting.agents import queue as queueing
@@ -17,6 +18,7 @@ from chatrouting.agents.statuses import Priority
 from chatrouting.conf import chat_settings
 from chatrouting.stream.valkey import valkey
 from tests.agents.waiting import until
+from tests.stream.peers import Peer
 
 # streaQ 7.2 leaves open what it passes jobs through when its worker is cancelled.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -189,6 +191,19 @@ async def test_a_worker_takes_from_the_queues_it_is_told(queue):
     assert await taken_by(queue, 1, queues=("start",)) == ids(start)
     assert await depth() == 1
     assert await taken_by(queue, 1, queues=QUEUES) == ids(message)
+
+
+async def test_a_worker_that_ends_while_it_connects_logs_no_error(tmp_path, caplog):
+    asked = asyncio.Event()
+    async with Peer(tmp_path / "mute.sock", lambda _: (asked.set(), b"")[1]) as peer:
+        with override_settings(REDIS_URL=peer.url):
+            working = asyncio.create_task(streaq_worker().run_async())
+        await asyncio.wait_for(asked.wait(), 5)
+        working.cancel()
+        await asyncio.wait({working}, timeout=5)
+
+    assert working.cancelled()
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(
