@@ -39,10 +39,7 @@ async def run_worker(
     """
     async with asyncio.TaskGroup() as runs:
         host = RunHost(runs, intake)
-        names = ", ".join(intake.queues)
-        logger.info(
-            "worker %s takes runs, %d at a time, of %s", host.worker, intake.concurrency, names
-        )
+        logger.info("worker %s begins", host.worker)
         own = (host.keep_leases, host.take_over, host.sweep, lambda: _heed_stops(host))
         started = [asyncio.create_task(duty()) for duty in (*own, *duties)]
         jobs = asyncio.create_task(_take_jobs(host, intake), name="jobs")

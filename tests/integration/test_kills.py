@@ -68,7 +68,8 @@ class Site:
     def kill_a_worker(self):
         """One of them dies without a word, and another is started in its place."""
         place = random.randrange(len(self.workers))
-        name = re.search(r"worker (\w{32}) takes runs", self.workers[place].output)[1]
+        self.workers[place].has_said(" begins")
+        name = re.search(r"worker (\w{32}) begins", self.workers[place].output)[1]
         self.workers[place].kill()
         held = Run.objects.using(self.alias).filter(worker=name, status="running")
         left = frozenset(str(run_id) for run_id in held.values_list("id", flat=True))

@@ -52,7 +52,14 @@ class Command(BaseCommand):
         if options["metrics_port"]:
             start_http_server(options["metrics_port"], options["metrics_host"])
         end_with_parent(chat_settings().run_grace_seconds)
-        asyncio.run(_work(Intake(concurrency, queues)))
+        asyncio.run(self._work(Intake(concurrency, queues)))
+
+    async def _work(self, intake: Intake) -> None:
+        stopped = _stop_asked()
+        names = ", ".join(intake.queues)
+        self.stdout.write(f"takes runs, {intake.concurrency} at a time, of {names}")
+        self.stdout.flush()
+        await run_worker(intake, stopped, [outbox.sweep, broadcasting.keep_telling, keep_pruning])
 
 
 def _count(text: str) -> int:
@@ -70,7 +77,8 @@ def _queues(text: str) -> tuple[str, ...]:
     return tuple(name for name in QUEUES if name in named)
 
 
-async def _work(intake: Intake) -> None:
+def _stop_asked() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT; a while later the process ends, whatever does not."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -83,4 +91,4 @@ async def _work(intake: Intake) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    await run_worker(intake, stopped, [outbox.sweep, broadcasting.keep_telling, keep_pruning])
+    return stopped
