@@ -6,12 +6,16 @@ import logging
 from chatrouting.agents.queue import run_queue
 from chatrouting.conf import chat_settings
 from chatrouting.connections.live import live_connections
+from chatrouting.serving.exiting import exit_after
 from chatrouting.stream.doorbell import channel_layer
 from chatrouting.stream.valkey import close_valkey
 
 logger = logging.getLogger(__name__)
 
 MARGIN_SECONDS = 8.0
+EXIT_SECONDS = (
+    2.0  # after the drain, for what is not of it: threads in the database, the server's own end
+)
 
 
 def begin_drain() -> None:
@@ -22,10 +26,11 @@ def begin_drain() -> None:
 async def drain() -> None:
     """Close every socket over the time that the settings give, then what this process holds open.
 
-    Bounded: what does not end in time is left to the end of the process.
+    Bounded: what does not end in time is left to the end of the process, which comes in any case.
     """
     begin_drain()
     seconds = chat_settings().drain_seconds
+    exit_after(seconds + MARGIN_SECONDS + EXIT_SECONDS)
     try:
         async with asyncio.timeout(seconds + MARGIN_SECONDS):
             await live_connections().drain(seconds)

@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
+from chatrouting.serving.exiting import EXIT_CODE
 from chatrouting.testing.order import check_run
 
 
@@ -56,3 +57,18 @@ async def test_a_run_outlives_a_database_that_is_locked(
     said = [each["content"] for each in history["payload"]["messages"]]
     assert said == [content, end["content"]]
     assert (refused["type"], refused["payload"]["code"]) == ("error", "overloaded")
+
+
+async def test_a_web_process_that_is_told_to_end_waits_for_no_lock(
+    own_system, own_database, alice, tmp_path
+):
+    """Row 70: Python would wait for the threads that want the database; the drain here has 8.1 s at most."""
+    own = {"DATABASE_URL": f"{own_database}?timeout=60", "CHATROUTING_DRAIN_SECONDS": "0.1"}
+    web = own_system.web(**own)
+    async with await web.connect(alice) as a:
+        with locked(tmp_path / "db.sqlite3"):
+            code = await asyncio.to_thread(web.stop)
+            await a.expect_close(4200)
+
+    assert code == EXIT_CODE
+    web.has_said("is cut")

@@ -1,9 +1,7 @@
 """`manage.py run_agents`: work on runs until told to stop."""
 
 import asyncio
-import os
 import signal
-import threading
 from argparse import ArgumentTypeError
 from typing import Any
 
@@ -16,6 +14,7 @@ from chatrouting.agents.worker import run_worker
 from chatrouting.chat import broadcasting, outbox
 from chatrouting.conf import chat_settings
 from chatrouting.console.pruning import keep_pruning
+from chatrouting.serving.exiting import exit_after
 from chatrouting.serving.parent import end_with_parent
 from chatrouting.stream.availability import demand_valkey
 
@@ -84,10 +83,7 @@ def _stop_asked() -> asyncio.Event:
 
     def stop() -> None:
         stopped.set()
-        seconds = chat_settings().run_grace_seconds + EXIT_SECONDS
-        last_resort = threading.Timer(seconds, os._exit, (1,))
-        last_resort.daemon = True
-        last_resort.start()
+        exit_after(chat_settings().run_grace_seconds + EXIT_SECONDS)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
