@@ -31,10 +31,13 @@ def main() -> int:
         from tests.faults.site import Site
 
         call_command("migrate", verbosity=0)
-        with Site.begun(Path(folder)) as site:
-            code = asyncio.run(run(site, given))
-        if code:
-            sys.stderr.write(f"the logs of its processes: {_kept_logs(Path(folder))}\n")
+        code = 1
+        try:
+            with Site.begun(Path(folder)) as site:
+                code = asyncio.run(run(site, given))
+        finally:
+            if code:
+                sys.stderr.write(f"the logs of its processes: {_kept_logs(Path(folder))}\n")
         return code
 
 
