@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from chatrouting.accounts import name_field
 from chatrouting.agents.approvals import Decision, decide
 from chatrouting.agents.models import Approval
 from chatrouting.console.acting import Act, act
@@ -30,7 +31,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
     list_display = ("tool", "person", "given", "outcome", "expires_at", "decided_at")
     list_select_related = ("call__run__user",)
     list_filter = ("decision",)
-    search_fields = ("call__tool", "call__run__user__username")
+    search_fields = ("call__tool", name_field("call__run__user__"))
     search_help_text = "Search by tool, user name, or the id of a run or user"
     id_fields: ClassVar = {uuid.UUID: ("call__run_id",), int: ("call__run__user_id",)}
     ordering = ("-expires_at",)
@@ -53,7 +54,7 @@ class ApprovalAdmin(ReadOnlyAdmin):
     def tool(self, approval: Approval) -> str:
         return approval.call.tool
 
-    @admin.display(description="asked by", ordering="call__run__user__username")
+    @admin.display(description="asked by", ordering=name_field("call__run__user__"))
     def person(self, approval: Approval) -> object:
         return approval.call.run.user
 

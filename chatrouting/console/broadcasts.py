@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
+from chatrouting.accounts import name_field
 from chatrouting.chat.broadcasts import PERMISSION
 from chatrouting.chat.models import Broadcast, Undelivered
 from chatrouting.console.readonly import ReadOnlyAdmin
@@ -19,7 +20,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
     list_display = ("__str__", "level", "sender", "created_at", "progress", "completed_at")
     list_select_related = ("sender",)
     list_filter = ("level",)
-    search_fields = ("content", "sender__username")
+    search_fields = ("content", name_field("sender__"))
     search_help_text = "Search by text, sender's name, or the id of a broadcast"
     id_fields: ClassVar = {uuid.UUID: ("id",), int: ("sender_id",)}
     ordering = ("-created_at",)
@@ -36,7 +37,7 @@ class BroadcastAdmin(ReadOnlyAdmin):
 class UndeliveredAdmin(ReadOnlyAdmin):
     list_display = ("user", "broadcast", "reason", "tries", "due_at")
     list_select_related = ("user", "broadcast")
-    search_fields = ("user__username", "reason")
+    search_fields = (name_field("user__"), "reason")
     ordering = ("-pk",)
     actions = ("try_again",)
     fields = ("broadcast", "user", "reason", "tries", "due_at")

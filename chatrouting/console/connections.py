@@ -8,6 +8,7 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from chatrouting.accounts import name_field
 from chatrouting.connections.models import Connection
 from chatrouting.console.browsers import browser_name
 from chatrouting.console.disconnecting import disconnect
@@ -19,7 +20,7 @@ from chatrouting.console.readonly import ReadOnlyAdmin
 class ConnectionAdmin(ReadOnlyAdmin):
     list_display = ("user", "since", "address", "browser", "process", "last_seen", "position")
     list_select_related = ("user", "process")
-    search_fields = ("user__username", "address")
+    search_fields = (name_field("user__"), "address")
     search_help_text = "Search by user name, address, or the id of a user or connection"
     id_fields: ClassVar = {uuid.UUID: ("id", "process_id"), int: ("user_id",)}
     ordering = ("-opened_at",)

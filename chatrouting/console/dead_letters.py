@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from chatrouting.accounts import name_field
 from chatrouting.agents import dead_letters
 from chatrouting.agents.models import DeadLetter
 from chatrouting.console.acting import Act, act
@@ -19,7 +20,7 @@ class DeadLetterAdmin(ReadOnlyAdmin):
     list_display = ("created_at", "kind", "state", "tries", "reason", "run", "decided_by")
     list_select_related = ("run",)
     list_filter = ("kind", "state")
-    search_fields = ("reason", "run__user__username")
+    search_fields = ("reason", name_field("run__user__"))
     search_help_text = "Search by reason, user name, or the id of a run"
     id_fields: ClassVar = {uuid.UUID: ("run_id",)}
     ordering = ("-created_at",)

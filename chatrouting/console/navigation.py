@@ -3,7 +3,8 @@
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
@@ -39,7 +40,7 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str, type[Model]], ...]], ...] = (
         "Broadcasts",
         (("Broadcasts", "campaign", Broadcast), ("Undelivered", "unsubscribe", Undelivered)),
     ),
-    ("Accounts", (("Users", "person", User), ("Groups", "group", Group))),
+    ("Accounts", (("Users", "person", get_user_model()), ("Groups", "group", Group))),
 )
 
 
@@ -59,4 +60,6 @@ def _item(label: str, icon: str, model: type[Model]) -> dict[str, Any]:
 
 
 def _viewed(request: HttpRequest, model: type[Model]) -> bool:
-    return admin.site.get_model_admin(model).has_view_permission(request)
+    """Where it is shown at all: a project may show no accounts, or show its own."""
+    shown = admin.site.is_registered(model)
+    return shown and admin.site.get_model_admin(model).has_view_permission(request)

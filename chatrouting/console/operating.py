@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 from redis.exceptions import RedisError
 
+from chatrouting.accounts import name_field
 from routing_core.management.piped import PipedCommand
 
 
@@ -36,8 +37,8 @@ def no_database(error: DatabaseError) -> CommandError:
 
 def person_named(name: str) -> Any:
     """The account with this name. Raises `CommandError` where nobody has it."""
-    users = get_user_model()
-    person = users._default_manager.filter(**{users.USERNAME_FIELD: name}).first()
+    people = get_user_model()._default_manager
+    person = people.filter(**{name_field(): name}).first()
     if person is None:
         raise CommandError(f"Nobody has the name {name!r}.")
     return person

@@ -14,8 +14,11 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from chatrouting.console.readonly import ReadOnlyAdmin, SearchById
 from chatrouting.console.streams import standings
 
-admin.site.unregister(User)
-admin.site.unregister(Group)
+for model in (User, Group):
+    if admin.site.is_registered(
+        model
+    ):  # a user model of the project's own is the project's to show
+        admin.site.unregister(model)
 
 
 @admin.register(User)

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.decorators import display
 
+from chatrouting.accounts import name_field
 from chatrouting.agents.dead_letters import ask_again
 from chatrouting.agents.models import Run, ToolCall
 from chatrouting.agents.statuses import Outcome, RunStatus
@@ -73,7 +74,7 @@ class RunAdmin(ReadOnlyAdmin):
     )
     list_select_related = ("user", "thread")
     list_filter = ("status", "outcome")
-    search_fields = ("user__username", "agent", "trace_id")
+    search_fields = (name_field("user__"), "agent", "trace_id")
     search_help_text = "Search by user name, agent, trace id, or the id of a run, thread or user"
     id_fields: ClassVar = {uuid.UUID: ("id", "thread_id"), int: ("user_id",)}
     ordering = ("-created_at",)

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
+from chatrouting.accounts import name_field
 from chatrouting.console.readonly import ReadOnlyAdmin, ReadOnlyInline
 from chatrouting.threads.models import Thread, ThreadMember, ThreadMessage
 
@@ -49,7 +50,7 @@ class MessageInline(ReadOnlyInline):
 class ThreadAdmin(ReadOnlyAdmin):
     list_display = ("title", "owner", "created_at", "updated_at")
     list_select_related = ("owner",)
-    search_fields = ("title", "owner__username")
+    search_fields = ("title", name_field("owner__"))
     search_help_text = "Search by title, owner's user name, or the id of a thread or owner"
     id_fields: ClassVar = {uuid.UUID: ("id",), int: ("owner_id",)}
     ordering = ("-updated_at",)
@@ -62,7 +63,7 @@ class ThreadMessageAdmin(ReadOnlyAdmin):
     list_display = (beginning, "role", "author_name", "thread", "created_at")
     list_select_related = ("thread",)
     list_filter = ("role",)
-    search_fields = ("content", "author__username")
+    search_fields = ("content", name_field("author__"))
     search_help_text = "Search by text, user name, or the id of a message, thread or author"
     id_fields: ClassVar = {uuid.UUID: ("id", "thread_id"), int: ("author_id",)}
     ordering = ("-created_at",)

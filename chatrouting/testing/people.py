@@ -15,6 +15,8 @@ from django.contrib.auth.models import Permission
 from django.contrib.sessions.backends.base import SessionBase
 from django.utils.module_loading import import_string
 
+from chatrouting.accounts import name_field
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -34,7 +36,7 @@ def make_person(name: str = "person", **fields: Any) -> Person:
 
     `fields` are set on the user: `is_staff=True`.
     """
-    user = get_user_model()(username=f"{name}-{uuid.uuid4().hex[:12]}", **fields)
+    user = get_user_model()(**{name_field(): f"{name}-{uuid.uuid4().hex[:12]}"}, **fields)
     user.set_unusable_password()
     user.save()
     return Person(str(user.pk), user.get_username(), sign_in(user))

@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import Q
 from django.utils import timezone
 
+from chatrouting.accounts import name_field
 from chatrouting.conf import chat_settings
 from chatrouting.threads.messages import Member
 from chatrouting.threads.models import MembershipChange, Thread, ThreadMember, ThreadMessage
@@ -41,8 +42,8 @@ def add(owner_id: str, thread_id: UUID, username: str) -> bool:
     """
     _lock(thread_id)
     demand_sharing(owner_id, thread_id)
-    found = {get_user_model().USERNAME_FIELD: username, "is_active": True}
-    person = get_user_model().objects.filter(**found).first()
+    found = {name_field(): username, "is_active": True}
+    person = get_user_model()._default_manager.filter(**found).first()
     if person is None:
         raise NotFound("There is no such person.")
     members = ThreadMember.objects.filter(thread_id=thread_id)
@@ -63,7 +64,7 @@ def remove(user_id: str, thread_id: UUID, username: str) -> None:
     """
     _lock(thread_id)
     owner = str(thread_of(user_id, thread_id).owner_id) == user_id
-    named = {"thread_id": thread_id, f"user__{get_user_model().USERNAME_FIELD}": username}
+    named = {"thread_id": thread_id, name_field("user__"): username}
     member = ThreadMember.objects.filter(**named).first()
     if not owner and (member is None or str(member.user_id) != user_id):
         raise PermissionDenied

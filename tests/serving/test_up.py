@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import signal
 import socket
 import sqlite3
@@ -183,8 +182,10 @@ def test_a_valkey_that_dies_is_started_again(up):
 
 def test_it_says_how_to_sign_in(up):
     assert f"The chat is at http://127.0.0.1:{up.port}/" in up.output
-    assert "Sign in as alice or bob" in up.output
-    assert re.search(r"password of all three is: demo", up.output)
+    assert "Sign in as alice or bob, password: demo" in up.output
+    assert (
+        f"The operator is admin, password: demo, at http://127.0.0.1:{up.port}/admin/" in up.output
+    )
 
 
 def test_where_tls_is_demanded_it_says_so(tmp_path):

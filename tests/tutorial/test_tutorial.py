@@ -1,27 +1,12 @@
 """A project of one's own, on the installed packages, made by following the pages to the letter."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 
+from tests.tutorial import projects
 from tests.tutorial.pages import blocks, follow
 from tests.tutorial.wheel import build, contents, install, sources
 
-TUTORIAL, PROJECT = "tutorial/add-a-message-type.md", "howto/use-in-a-project.md"
-SECONDS = 120
-OURS = (
-    "CHATROUTING",
-    "DATA",
-    "DATABASE",
-    "DEBUG",
-    "DJANGO",
-    "REDIS",
-    "SECRET",
-    "ALLOWED",
-    "PYTEST",
-)
+TUTORIAL = "tutorial/add-a-message-type.md"
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +19,8 @@ def project(wheel, tmp_path_factory):
     """The project as the pages have it, and a way to run a command in it as the pages do."""
     packages, folder = tmp_path_factory.mktemp("packages"), tmp_path_factory.mktemp("project")
     install(wheel, packages)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
-    environment["PYTHONPATH"] = str(packages)
-    environment["PATH"] = f"{os.path.dirname(sys.executable)}:{environment['PATH']}"
-
-    def shell(command):
-        return subprocess.run(
-            ["sh", "-c", command], cwd=folder, env=environment, capture_output=True, text=True,
-            timeout=SECONDS, check=False,
-        )  # fmt: skip
-
-    made = shell("python -m django startproject site_of_words .")
-    assert made.returncode == 0, made.stderr
-    for page in (PROJECT, TUTORIAL):
-        follow(page, folder)
+    shell = projects.start(folder, packages)
+    follow(TUTORIAL, folder)
     return shell
 
 

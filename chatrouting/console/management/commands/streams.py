@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import CommandParser
 
+from chatrouting.accounts import name_field
 from chatrouting.console.operating import OperatorCommand, demand_positive, person_named
 from chatrouting.console.streams import StreamStanding, standings
 
@@ -36,7 +37,7 @@ class Command(OperatorCommand):
 def _rows(user: str | None, limit: int) -> list[dict[str, Any]]:
     users = get_user_model()._default_manager
     people = users.all() if user is None else users.filter(pk=person_named(user).pk)
-    names = {str(pk): name for pk, name in people.values_list("pk", "username")}
+    names = {str(pk): name for pk, name in people.values_list("pk", name_field())}
     found = standings(list(names))
     shown = [each for each in found if each.events or each.damaged or user is not None]
     return [

@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from django.conf import settings
@@ -14,7 +15,12 @@ from django.core.management.base import BaseCommand, CommandError
 from chatrouting.conf import chat_settings
 from chatrouting.serving.address import Address, demand_no_demo_accounts
 from chatrouting.serving.children import Child, Children
-from chatrouting.serving.demo_accounts import OPERATOR, PASSWORD, PEOPLE, make_demo_accounts
+from chatrouting.serving.demo_accounts import (
+    OPERATOR,
+    PASSWORD,
+    make_demo_accounts,
+    open_demo_accounts,
+)
 from chatrouting.serving.parent import Lifeline
 from chatrouting.serving.valkey import NOT_STARTED, EmbeddedValkey
 
@@ -39,8 +45,8 @@ class Command(BaseCommand):
                 self._start(valkey)
                 stack.callback(valkey.stop)
             address.listen().close()  # after the folder: who holds both is named by the folder's lock
-            self._prepare(address)
-            asyncio.run(self._keep(address, valkey))
+            accounts = self._prepare(address)
+            asyncio.run(self._keep(address, valkey, accounts))
         self.stdout.write("stopped")
 
     def _start(self, valkey: EmbeddedValkey) -> None:
@@ -49,13 +55,18 @@ class Command(BaseCommand):
         except NOT_STARTED as error:
             raise CommandError(str(error)) from None
 
-    def _prepare(self, address: Address) -> None:
+    def _prepare(self, address: Address) -> list[str]:
+        """Returns the demo accounts that may sign in."""
         call_command("migrate", verbosity=0)
-        if settings.DEBUG and address.is_loopback:
-            make_demo_accounts()
         demand_no_demo_accounts(address)
+        if not (settings.DEBUG and address.is_loopback):
+            return []
+        make_demo_accounts()
+        return open_demo_accounts()
 
-    async def _keep(self, address: Address, valkey: EmbeddedValkey | None) -> None:
+    async def _keep(
+        self, address: Address, valkey: EmbeddedValkey | None, accounts: Sequence[str]
+    ) -> None:
         lifeline = Lifeline()
         children = Children(self._say, lifeline)
         place = {"HOST": address.host, "PORT": str(address.port), "PYTHONUNBUFFERED": "1"}
@@ -67,7 +78,7 @@ class Command(BaseCommand):
                 child = Child(name, (sys.executable, sys.argv[0], command), place, seconds)
                 tasks.create_task(children.keep(child))
             watch = tasks.create_task(self._watch(valkey))
-            greet = tasks.create_task(self._greet(address))
+            greet = tasks.create_task(self._greet(address, accounts))
             await stopped.wait()
             if valkey is not None:
                 valkey.give_up()
@@ -87,7 +98,7 @@ class Command(BaseCommand):
                 except NOT_STARTED as error:
                     self._say("valkey", str(error))
 
-    async def _greet(self, address: Address) -> None:
+    async def _greet(self, address: Address, accounts: Sequence[str]) -> None:
         """Say where to go, once somebody is there."""
         while True:
             with contextlib.suppress(OSError):
@@ -100,12 +111,12 @@ class Command(BaseCommand):
             self.stdout.write(
                 "  A proxy is to end TLS before it: who comes without is sent to https."
             )
-        if settings.DEBUG and address.is_loopback:
-            names = " or ".join(PEOPLE)
+        if people := " or ".join(name for name in accounts if name != OPERATOR):
+            self.stdout.write(f"  Sign in as {people}, password: {PASSWORD}")
+        if OPERATOR in accounts:
             self.stdout.write(
-                f"  Sign in as {names}; the operator is {OPERATOR} at {address.url}admin/"
+                f"  The operator is {OPERATOR}, password: {PASSWORD}, at {address.url}admin/"
             )
-            self.stdout.write(f"  The password of all three is: {PASSWORD}")
         self.stdout.write("  Ctrl-C stops everything.\n\n")
         self.stdout.flush()
 
