@@ -75,6 +75,16 @@ def test_runs_of_the_last_hour_are_counted_by_outcome():
     assert figures(client)["Timeout"] == before["Timeout"] + 1
 
 
+def test_a_run_of_somebody_who_is_gone_is_among_the_newest_with_an_empty_user():
+    run = make_run(make_person())
+    Run.objects.filter(pk=run.pk).update(user=None)
+
+    page = superuser().get("/admin/figures/").content.decode()
+
+    (user,) = re.findall(rf"run/{run.pk}/change/.*?</td>\s*<td>(.*?)</td>", page, re.DOTALL)
+    assert user == ""
+
+
 def test_the_first_page_shows_the_same_figures_and_asks_for_them_again():
     client = superuser()
     html = client.get("/admin/").content.decode()
