@@ -10,6 +10,7 @@ from collections import deque
 from contextvars import Context, copy_context
 from typing import TextIO
 
+TOO_LATE = "Exception in callback Future.set_result(None)"
 MOST_WAITING = 1_000  # lines; of more, the oldest is written at once
 
 
@@ -69,12 +70,17 @@ class LineATurn(logging.StreamHandler[TextIO]):
 
 
 class NoEnds(logging.Filter):
-    """Drops what a library logs as an error where its own process ended what it was at: that is in order."""
+    """Drops what is logged as an error where this process ended what a library was at: that is in order.
+
+    coredis logs a connection that is given up while it is opened. asyncio logs that a socket became readable
+    in the moment in which anyio 4.16 gave up waiting for it, and had not told the loop so yet.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """As every filter's: whether the line is written."""
         _, error, _ = record.exc_info or (None, None, None)
-        return not isinstance(error, asyncio.CancelledError)
+        late = isinstance(error, asyncio.InvalidStateError) and TOO_LATE in record.getMessage()
+        return not (late or isinstance(error, asyncio.CancelledError))
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

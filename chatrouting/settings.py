@@ -251,11 +251,8 @@ LOGGING = {
     },
     "filters": {"no_ends": {"()": "chatrouting.loglines.NoEnds"}},
     "loggers": {
-        **{
-            name: {"level": "WARNING"}
-            for name in ("asyncio", "daphne", "httpx2", "streaq", "uvicorn")
-        },
-        "coredis": {"level": "WARNING", "filters": ["no_ends"]},
+        **{name: {"level": "WARNING"} for name in ("daphne", "httpx2", "streaq", "uvicorn")},
+        **{name: {"level": "WARNING", "filters": ["no_ends"]} for name in ("asyncio", "coredis")},
     },
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
 }

@@ -59,22 +59,31 @@ class RunHost:
         self._supervisors: dict[UUID, Supervisor] = {}
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(intake.concurrency)
-        self._leaving = False
+        self._leaving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._claims: Batches[UUID, claims.Claimed] = Batches(
             partial(claims.claim_all, worker=self.worker)
         )
 
     async def attend(self, run_id: UUID) -> None:
-        """Run it here unless someone has it, and return when it is over here.
+        """Run it here unless someone has it, and return when it is over here, or no more is taken here.
 
         Where it is here already it may just be let go of and have been woken since: so it is tried again
         after that.
         """
-        while (task := self._running.get(run_id)) is not None:
-            await asyncio.wait({task})
-        if not self._leaving:
+        while (task := self._running.get(run_id)) is not None and not self.leaving:
+            await self._over(task)
+        if not self.leaving:
             self._start(run_id)
-            await asyncio.wait({self._running[run_id]})
+            await self._over(self._running[run_id])
+
+    async def _over(self, task: asyncio.Task[None]) -> None:
+        """Wait for it, but not while the worker leaves: the queue's is to end first, and waits for its jobs."""
+        await asyncio.wait({task, self._leaving}, return_when="FIRST_COMPLETED")
+
+    @property
+    def leaving(self) -> bool:
+        """Whether no more runs are taken here."""
+        return self._leaving.done()
 
     @property
     def load(self) -> int:
@@ -88,8 +97,9 @@ class RunHost:
             supervisor.stop(why)
 
     def leave(self) -> None:
-        """Take no more runs."""
-        self._leaving = True
+        """Take no more runs, and let go of the jobs that named those that are here."""
+        if not self.leaving:
+            self._leaving.set_result(None)
 
     async def let_finish(self, seconds: float) -> None:
         """Let go at once of what another worker can go on with, and give the rest so long to end."""
@@ -159,7 +169,7 @@ class RunHost:
 
     def _has_room_for(self, run: Run) -> bool:
         ours = Priority(run.priority).queue in self._intake.queues
-        room = self.load < self._intake.concurrency and not self._leaving
+        room = self.load < self._intake.concurrency and not self.leaving
         return ours and room and run.pk not in self._running
 
     def _start(self, run_id: UUID) -> None:
@@ -187,8 +197,8 @@ class RunHost:
             self._supervisors.pop(run_id, None)
 
     async def _claim(self, run_id: UUID) -> None:
-        claimed = None if self._leaving else await self._claims.call(run_id)
-        if claimed is not None and self._leaving:
+        claimed = None if self.leaving else await self._claims.call(run_id)
+        if claimed is not None and self.leaving:
             await in_database(claims.hand_over, claimed.run, begun=claimed.resumed)
         elif claimed is not None:
             await self._execute(claimed)

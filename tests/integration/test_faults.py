@@ -86,6 +86,7 @@ async def test_a_stopped_worker_hands_its_run_over(own_system, alice):
         await a.ask("stop_agent", run_id=run_id)
         check_run(await a.whole_run(run_id))
     first.assert_no_traceback()
+    assert "ERROR" not in first.output
 
 
 async def test_a_killed_web_process_leaves_no_connection(own_system, alice):
