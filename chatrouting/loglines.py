@@ -10,7 +10,7 @@ from collections import deque
 from contextvars import Context, copy_context
 from typing import TextIO
 
-TOO_LATE = "Exception in callback Future.set_result(None)"
+TOO_LATE = "Exception in callback Future.set_result("
 MOST_WAITING = 1_000  # lines; of more, the oldest is written at once
 
 
