@@ -53,8 +53,10 @@ class DaphneWriter(JoiningWriter):
         return self.waiting()
 
     def waiting(self) -> int:
-        """As `DirectWriter`'s."""
+        """As `DirectWriter`'s. Twisted keeps what waits for one that is gone."""
         transport = self._protocol.transport
+        if transport.disconnected:
+            return 0
         buffered: int = len(transport.dataBuffer) - transport.offset + transport._tempDataLen
         return buffered
 

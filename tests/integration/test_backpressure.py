@@ -159,3 +159,14 @@ async def test_a_socket_whose_other_side_is_gone_without_a_word_leaves_nothing(s
         await in_database(wait_until, lambda: not rows.exists(), "the end of the rows", 15)
         assert served.counted("chatrouting_connections_active") == 0
         await asyncio.to_thread(wait_until, lambda: open_here() == 1, "their sockets", 30)
+
+
+async def test_one_that_is_gone_before_it_has_read_its_farewell_is_cleaned_up(own_system, alice):
+    """What waits for it is waited for no longer; else the clean-up would be cut 8 s later, and say so."""
+    web = own_system.web(SERVER="daphne", CHATROUTING_SEND_SECONDS="60")
+    async with Mute(web, alice):
+        await tell(alice, 160)
+        await asyncio.to_thread(wait_until, lambda: slow_closed(web) == 1, "4202")
+    await asyncio.sleep(9)  # the time in which it would
+
+    web.assert_no_traceback()
