@@ -255,10 +255,9 @@ class ChatConsumer(AsyncWebsocketConsumer):
     async def _clean_up(self) -> None:
         self.socket.gone()
         await self._let_go_all()
-        farewell = (
-            chat_settings().send_seconds
-        )  # it has its own bound, and cuts the connection then
-        await self._let_go(asyncio.gather(*self.duties), farewell + CLEAN_UP_SECONDS)
+        # The farewell has a bound of its own, and cuts the connection then.
+        await self._let_go(asyncio.gather(*self.duties), chat_settings().send_seconds)
+        logger.debug("connection %s is over", self.row.pk)
 
     async def _let_go_all(self) -> None:
         """Leave everything that knows this socket. May be done twice."""
@@ -272,9 +271,9 @@ class ChatConsumer(AsyncWebsocketConsumer):
         await self._let_go(self.delivery.close())
         await self.intake.close(CLEAN_UP_SECONDS)
 
-    async def _let_go(self, work: Awaitable[Any], seconds: float = CLEAN_UP_SECONDS) -> None:
+    async def _let_go(self, work: Awaitable[Any], seconds_more: float = 0) -> None:
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(CLEAN_UP_SECONDS + seconds_more):
                 await work
         except Exception:  # an edge: one part of the clean-up that fails must not keep the next
             logger.exception("connection %s was not cleaned up whole", self.row.pk)

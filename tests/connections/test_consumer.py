@@ -196,6 +196,20 @@ async def test_a_socket_that_takes_no_frame_in_time_is_closed_as_too_slow(live, 
     assert closed._value.get() == before + 1
 
 
+async def test_one_that_is_gone_before_its_farewell_was_taken_is_given_up_in_order(
+    live, monkeypatch, caplog
+):
+    """The clean-up leaves the farewell its time: what is kept for the other side is dropped at its end."""
+    monkeypatch.setattr(consumer, "chat_settings", quick_to_give_up)
+    monkeypatch.setattr(consumer, "CLEAN_UP_SECONDS", 0.05)
+    async with Wire() as wire:
+        wire.holds = {"websocket.close"}
+        await asyncio.wait_for(wire.held.wait(), 5)
+        await wire.leave()
+
+    assert "not cleaned up whole" not in caplog.text
+
+
 def quick_to_give_up():
     return msgspec.structs.replace(chat_settings(), send_seconds=0.2)
 
