@@ -13,24 +13,24 @@ from chatrouting.stream.valkey import close_valkey
 logger = logging.getLogger(__name__)
 
 MARGIN_SECONDS = 8.0
-EXIT_SECONDS = (
-    2.0  # after the drain, for what is not of it: threads in the database, the server's own end
-)
+EXIT_SECONDS = 2.0  # beside both: for pages under way, the server's end, threads in the database
 
 
 def begin_drain() -> None:
-    """Take no further socket: `/readyz` says so, and what connects is sent elsewhere."""
+    """Take no further socket: `/readyz` says so, and what connects is sent elsewhere. `drain` is to follow.
+
+    From here on the time runs in which the process is to end.
+    """
     live_connections().draining = True
+    exit_after(chat_settings().drain_seconds + MARGIN_SECONDS + EXIT_SECONDS)
 
 
 async def drain() -> None:
     """Close every socket over the time that the settings give, then what this process holds open.
 
-    Bounded: what does not end in time is left to the end of the process, which comes in any case.
+    Bounded: what does not end in time is left to the end of the process.
     """
-    begin_drain()
     seconds = chat_settings().drain_seconds
-    exit_after(seconds + MARGIN_SECONDS + EXIT_SECONDS)
     try:
         async with asyncio.timeout(seconds + MARGIN_SECONDS):
             await live_connections().drain(seconds)
