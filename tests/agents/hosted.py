@@ -39,16 +39,21 @@ async def types_of(run):
     return [event["type"] for event in await events_of(run)]
 
 
+async def until_told(run, kind):
+    """Wait until its owner was told of something of this type."""
+
+    async def come():
+        return kind in await types_of(run)
+
+    await until(come)
+
+
 async def left_behind(*steps, after, agent=ScriptedAgent):
     """A run whose worker died once it had told this: nothing was ended, its lease ran out."""
     run = await in_database(lambda: claimed(ask(a_thread())))
     supervisor = Supervisor(run, agent(steps))
     working = asyncio.create_task(supervisor.supervise())
-
-    async def told():
-        return after in await types_of(run)
-
-    await until(told)
+    await until_told(run, after)
     supervisor.stop(Stop.TAKEN)
     await asyncio.wait_for(working, 5)
     await in_database(expire, run)

@@ -16,7 +16,16 @@ from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
 from tests.agents.accepted import a_thread, ask, claimed, events_of, expire
 from tests.agents.asking import NOTE, decided
-from tests.agents.hosted import WAITING, a_host, a_run, ended, left_behind, row_of, types_of
+from tests.agents.hosted import (
+    WAITING,
+    a_host,
+    a_run,
+    ended,
+    left_behind,
+    row_of,
+    types_of,
+    until_told,
+)
 from tests.agents.scripted import ScriptedAgent
 from tests.agents.waiting import until
 
@@ -117,11 +126,7 @@ async def at_work(install, *steps):
     run = await a_run()
     async with a_host() as host:
         attending = asyncio.create_task(host.attend(run.pk))
-
-        async def spoken():
-            return "agent_delta" in await types_of(run)
-
-        await until(spoken)
+        await until_told(run, "agent_delta")
         yield host, run
         await asyncio.wait_for(attending, 5)
 
@@ -206,11 +211,7 @@ async def test_a_worker_that_leaves_waits_no_longer_than_it_is_told(install, mon
     run = await a_run()
     async with a_host() as host:
         attending = asyncio.create_task(host.attend(run.pk))
-
-        async def spoken():
-            return "agent_delta" in await types_of(run)
-
-        await until(spoken)
+        await until_told(run, "agent_delta")
         began = time.monotonic()
         await host.hand_over(0.1)
         await asyncio.wait_for(attending, 1)

@@ -11,9 +11,8 @@ from chatrouting.agents.contract import CrashPolicy, Delta, ToolCall, ToolResult
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
 from tests.agents.accepted import a_thread, ask, events_of, now_of
-from tests.agents.hosted import WAITING, a_host, a_run, ended, row_of, types_of
+from tests.agents.hosted import WAITING, a_host, a_run, ended, row_of, until_told
 from tests.agents.scripted import FailingAgent, ScriptedAgent
-from tests.agents.waiting import until
 
 
 class Going(ScriptedAgent):
@@ -29,11 +28,7 @@ async def leaving(install, agent, grace, after="agent_delta"):
     run = await a_run()
     async with a_host() as host:
         attending = asyncio.create_task(host.attend(run.pk))
-
-        async def come():
-            return after in await types_of(run)
-
-        await until(come)
+        await until_told(run, after)
         await host.let_finish(grace)
         yield run
         await host.hand_over(2)
@@ -68,11 +63,7 @@ async def test_the_job_that_named_a_run_ends_before_the_run_does(install):
     run = await a_run()
     async with a_host() as host:
         attending = asyncio.create_task(host.attend(run.pk))
-
-        async def come():
-            return "agent_delta" in await types_of(run)
-
-        await until(come)
+        await until_told(run, "agent_delta")
         host.leave()
         await asyncio.wait_for(attending, 5)
         assert host.load == 1
