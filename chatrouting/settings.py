@@ -251,8 +251,8 @@ LOGGING = {
     },
     "filters": {"no_ends": {"()": "chatrouting.loglines.NoEnds"}},
     "loggers": {
-        **{name: {"level": "WARNING"} for name in ("daphne", "httpx2", "streaq", "uvicorn")},
-        **{name: {"level": "WARNING", "filters": ["no_ends"]} for name in ("asyncio", "coredis")},
+        name: {"level": "WARNING", "filters": ["no_ends"]}
+        for name in ("asyncio", "coredis", "daphne", "httpx2", "streaq", "uvicorn")
     },
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
 }

@@ -60,6 +60,6 @@ def _item(label: str, icon: str, model: type[Model]) -> dict[str, Any]:
 
 
 def _viewed(request: HttpRequest, model: type[Model]) -> bool:
-    """Where it is shown at all: a project may show no accounts, or show its own."""
+    """Whether it is shown, and to this person: a project may show no accounts."""
     shown = admin.site.is_registered(model)
     return shown and admin.site.get_model_admin(model).has_view_permission(request)

@@ -14,11 +14,9 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from chatrouting.console.readonly import ReadOnlyAdmin, SearchById
 from chatrouting.console.streams import standings
 
-for model in (User, Group):
-    if admin.site.is_registered(
-        model
-    ):  # a user model of the project's own is the project's to show
-        admin.site.unregister(model)
+if admin.site.is_registered(User):  # another user model is its project's to show
+    admin.site.unregister(User)
+admin.site.unregister(Group)
 
 
 @admin.register(User)
