@@ -7,7 +7,9 @@ CORE := tests/routing_core
 SPREAD := -q -n 2 --dist loadfile
 
 # What crosses a server is tried again on the other one, and with two web processes; in full sizes at both ends.
-crossing = TEST_SERVER=$(1) TEST_WEBS=$(2) $(PYTHON) -m pytest $(SPREAD) tests/integration tests/faults
+# A part that fails keeps none of the others from being tried.
+crossing = TEST_SERVER=$(1) TEST_WEBS=$(2) $(PYTHON) -m pytest $(SPREAD) tests/integration tests/faults \
+    || failed="$$failed $(1)/$(2)"
 
 .PHONY: help run test test-all soak bench lint types format clean
 
@@ -25,10 +27,12 @@ test:  ## set up and run all tests; ARGS="-k name" passes options to pytest
 	    exec $(PYTHON) -m pytest $(if $(ARGS),$(ARGS),$(SPREAD) --ignore=$(CORE))
 
 test-all:  ## all tests, then those that cross a server on the other server and with 2 web processes
-	@TEST_LONG=1 $(MAKE) --no-print-directory test
-	$(call crossing,uvicorn,1)
-	$(call crossing,daphne,2)
-	TEST_LONG=1 $(call crossing,uvicorn,2)
+	@failed=; \
+	TEST_LONG=1 $(MAKE) --no-print-directory test || failed=" all"; \
+	$(call crossing,uvicorn,1); \
+	$(call crossing,daphne,2); \
+	TEST_LONG=1 $(call crossing,uvicorn,2); \
+	test -z "$$failed" || { echo "Failed:$$failed" >&2; exit 1; }
 
 soak:  ## users at work while everything fails around them; ARGS="--minutes 30 --seed 1"
 	@sh scripts/setup.sh requirements-dev.txt
