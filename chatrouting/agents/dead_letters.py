@@ -24,15 +24,18 @@ LONGEST_PAUSE_SECONDS = 600
 def note_failure(kind: DeadLetter.Kind, run_id: UUID, error: BaseException) -> bool:
     """Count a publication that failed. True where that was the last try.
 
-    Each pause is twice the one before it.
+    Each pause is twice the one before it. Where its thread is deleted there is no other try: the rows go, and
+    the members wait for that.
     """
     DeadLetter.objects.get_or_create(kind=kind, run_id=run_id, defaults={"state": State.TRYING})
-    letter = DeadLetter.objects.select_for_update().get(kind=kind, run_id=run_id)
+    letters = DeadLetter.objects.select_for_update(of=("self",)).select_related("run__thread")
+    letter = letters.get(kind=kind, run_id=run_id)
     letter.tries += 1
     letter.reason = storable(f"{type(error).__name__}: {error}")[:500]
     pause = min(FIRST_PAUSE_SECONDS * 2 ** (letter.tries - 1), LONGEST_PAUSE_SECONDS)
     letter.next_at = timezone.now() + timedelta(seconds=pause)
-    dead = letter.tries >= chat_settings().publication_tries
+    given_up = letter.tries >= chat_settings().publication_tries
+    dead = given_up or letter.run.thread.deleted_at is not None
     letter.state = State.DEAD if dead else State.TRYING
     letter.save()
     return dead

@@ -13,6 +13,7 @@ from chatrouting.agents.models import Run
 from chatrouting.agents.recovery import tools_used
 from chatrouting.agents.statuses import Outcome, RunStatus
 from chatrouting.agents.stopping import unheld_end
+from chatrouting.stream.publishing import note_refusals
 from chatrouting.threads import membership
 from chatrouting.threads.models import Thread
 from chatrouting.writes import update_in_order
@@ -92,4 +93,4 @@ async def tell_ends(news: Iterable[News]) -> None:
     those whose rows are still there, which leaves out threads that nobody sees any more.
     """
     for each in news:
-        await publish_news(each)
+        note_refusals(await publish_news(each), f"the end of run {each.run.pk}")

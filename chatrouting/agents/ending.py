@@ -30,7 +30,14 @@ from chatrouting.batches import Batches
 from chatrouting.database import in_database, patiently
 from chatrouting.stream.log import Fenced, RunMark, TextChange
 from chatrouting.stream.loops import PerLoop
-from chatrouting.stream.publishing import Event, publish
+from chatrouting.stream.publishing import (
+    Event,
+    Refusals,
+    StreamRefused,
+    note_refusals,
+    publish,
+    publish_each,
+)
 from chatrouting.threads.models import ThreadMessage
 from chatrouting.threads.rules import member_ids, members_of
 from routing_core.messages import Message
@@ -88,7 +95,8 @@ async def finish(run: Run, ending: runs.Ending) -> bool:
     """End the run in the database, then tell of it and start what it kept waiting.
 
     False where the run has moved on: another worker has it, or it has ended already. A Valkey that does
-    not answer delays the news, which the sweep then brings, but not the end.
+    not answer delays the news, which the sweep then brings, but not the end. So does a member's stream that
+    is damaged, for this member.
     """
     async with _ends.here:
         found = await patiently(_end, run, ending)
@@ -97,19 +105,23 @@ async def finish(run: Run, ending: runs.Ending) -> bool:
     ended, news = found
     counters.runs_ended.labels(ending.outcome).inc()
     try:
-        await publish_news(news)
+        if refusals := await publish_news(news):
+            _note_delay(run, StreamRefused(refusals))
         await tell_positions(ended.moved)
         if ended.thread_deleted:
             await conclude(run.thread_id)
-    except (
-        RedisError
-    ) as error:  # what it kept waiting begins no earlier than its end is told: by the sweep
-        counters.events_lost.labels("end_delayed").inc()
-        logger.warning("the end of run %s is published later: %s", run.pk, error)
+    except RedisError as error:
+        # What it kept waiting begins no earlier than its end is told: by the sweep.
+        _note_delay(run, error)
     else:
         for admitted in ended.admitted:
             enqueue(admitted)
     return True
+
+
+def _note_delay(run: Run, error: Exception) -> None:
+    counters.events_lost.labels("end_delayed").inc()
+    logger.warning("the end of run %s is published later: %s", run.pk, error)
 
 
 def _end(run: Run, ending: runs.Ending) -> "tuple[runs.Ended, News] | None":
@@ -144,19 +156,27 @@ def news_of(run: Run, *, called: bool = True) -> News:
 
 
 async def publish_end(run: Run) -> None:
-    """Append the run's end to the streams of its thread's members. Repeating it does nothing."""
-    await publish_news(await in_database(news_of, run))
+    """Append the run's end to the streams of its thread's members. Repeating it does nothing.
+
+    Raises `StreamRefused` where some are damaged: all others have it.
+    """
+    if refusals := await publish_news(await in_database(news_of, run)):
+        raise StreamRefused(refusals)
 
 
-async def publish_news(news: News) -> None:
-    """As `publish_end`. An end without a text is given what the members have seen: that stands in their
-    streams, which whoever ended the run may not have been able to read.
+async def publish_news(news: News) -> Refusals:
+    """As `publish_end`; returns whose streams refused it, and why. It is published once none does.
+
+    An end without a text is given what the members have seen: that stands in their streams, which whoever
+    ended the run may not have been able to read.
     """
     run, content = news.run, news.content or await _kept_text(news.run)
     await tell_calls(run, news.members, news.calls)
     before: list[Message] = [_error(run)] if run.error_code else []
-    await _tell_end(run, news.members, [*before, _completed(run, content)])
-    await _published.here.call(run.pk)
+    refusals = await _tell_end(run, news.members, [*before, _completed(run, content)])
+    if not refusals:
+        await _published.here.call(run.pk)
+    return refusals
 
 
 async def _kept_text(run: Run) -> str:
@@ -181,7 +201,7 @@ async def publish_late(run: Run) -> None:
         logger.exception("the end of run %s could not be told", run.pk)
         if await in_database(dead_letters.note_failure, Kind.END, run.pk, error):
             members = await in_database(member_ids, run.thread_id)
-            await _tell_end(run, members, [_bare(run)])
+            note_refusals(await _tell_end(run, members, [_bare(run)]), f"the end of run {run.pk}")
 
 
 async def heed_end(run_id: UUID) -> None:
@@ -193,11 +213,13 @@ async def heed_end(run_id: UUID) -> None:
             enqueue(admitted)
 
 
-async def _tell_end(run: Run, members: Sequence[str], messages: Sequence[Message]) -> None:
+async def _tell_end(run: Run, members: Sequence[str], messages: Sequence[Message]) -> Refusals:
     """The last of them is the end. Its place is the same whatever comes before it this time."""
+    refusals: Refusals = {}
     first = (2 if run.error_code else 1) - len(messages) + 1
     for ordinal, message in enumerate(messages, first):
-        await publish(members, _event(run, message, ordinal))
+        refusals = await publish_each(members, _event(run, message, ordinal))
+    return refusals
 
 
 def _event(run: Run, message: Message, ordinal: int) -> Event:

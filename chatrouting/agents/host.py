@@ -178,13 +178,22 @@ class RunHost:
         task.add_done_callback(lambda _: self._running.pop(run_id, None))
 
     async def _sweep_once(self) -> None:
-        now = timezone.now()
+        for duty in (self._admit_missed, self._publish_late, self._take_unclaimed, self._resume):
+            await _once(duty)
+
+    async def _admit_missed(self) -> None:
         await in_database(admit_missed, SWEEP_BATCH)
-        for run in await in_database(runs.unpublished, now, SWEEP_BATCH):
+
+    async def _publish_late(self) -> None:
+        for run in await in_database(runs.unpublished, timezone.now(), SWEEP_BATCH):
             await ending.publish_late(run)
-        for run in await in_database(runs.unclaimed, now, SWEEP_BATCH):
+
+    async def _take_unclaimed(self) -> None:
+        for run in await in_database(runs.unclaimed, timezone.now(), SWEEP_BATCH):
             self._bring(run, lost=True)
-        await resume_late(now, SWEEP_BATCH)
+
+    async def _resume(self) -> None:
+        await resume_late(timezone.now(), SWEEP_BATCH)
 
     async def _take(self, run_id: UUID) -> None:
         """Claim it and make an attempt. It is one task, that no end of a job can cut in two."""
@@ -248,11 +257,15 @@ class RunHost:
 async def _for_ever(act: Callable[[], Awaitable[None]], pause: Callable[[], float]) -> None:
     """Do it, and again after so many seconds each time. What fails is logged, and done again as well."""
     while True:
-        try:
-            await act()
-        except Exception as error:  # noqa: BLE001 - reason: an edge: a database that is away costs a round, never the loop
-            log_failure(logger, f"{act.__name__.strip('_')} failed, and is done again soon", error)
+        await _once(act)
         await asyncio.sleep(pause())
+
+
+async def _once(duty: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await duty()
+    except Exception as error:  # noqa: BLE001 - reason: an edge: a database that is away costs a round, never the loop
+        log_failure(logger, f"{duty.__name__.strip('_')} failed, and is done again soon", error)
 
 
 def _until_next_sweep() -> float:

@@ -246,6 +246,8 @@ class DeadLetter(models.Model):
         REPLAYED = "replayed"
         DISCARDED = "discarded"
 
+    RESTING: ClassVar = (State.DEAD, State.DISCARDED)
+
     id = models.BigAutoField(primary_key=True)
     kind = models.CharField(max_length=10, choices=Kind.choices)
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="dead_letters")
@@ -270,6 +272,12 @@ class DeadLetter(models.Model):
     @classmethod
     def held_back(cls, kind: Kind) -> models.QuerySet["DeadLetter", uuid.UUID]:
         """The ids of the runs whose publication of this kind is not to be tried now."""
-        later = Q(state=cls.State.TRYING, next_at__gt=timezone.now())
-        resting = Q(state__in=(cls.State.DEAD, cls.State.DISCARDED))
-        return cls.objects.filter(later | resting, kind=kind).values_list("run_id", flat=True)
+        trying = Q(state=cls.State.TRYING, run__thread__deleted_at=None)
+        later = trying & Q(next_at__gt=timezone.now())
+        found = cls.objects.filter(later | Q(state__in=cls.RESTING), kind=kind)
+        return found.values_list("run_id", flat=True)
+
+    @classmethod
+    def given_up(cls, kind: Kind) -> models.QuerySet["DeadLetter", uuid.UUID]:
+        """The ids of the runs whose publication of this kind is tried no more by itself."""
+        return cls.objects.filter(state__in=cls.RESTING, kind=kind).values_list("run_id", flat=True)

@@ -10,10 +10,11 @@ from uuid import UUID
 
 from redis.exceptions import RedisError
 
+from chatrouting import counters
 from chatrouting.agents.masking import storable
 from chatrouting.agents.messages import AgentDelta
 from chatrouting.stream.log import Fenced, RunMark, TextChange, TextLost
-from chatrouting.stream.publishing import Event, publish
+from chatrouting.stream.publishing import Event, Refusals, publish_each
 from routing_core.messages import Message
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,8 @@ class RunPublisher:
     what is left where an exception leaves.
 
     `publish` and `write` put into a bounded queue and return; they raise `Fenced` once another worker
-    has the run. While Valkey does not answer the writer goes on trying, so nothing is left out.
+    has the run. While Valkey does not answer the writer goes on trying, so nothing is left out; a member
+    whose stream is damaged keeps nothing from the others.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class RunPublisher:
         self._position = len(text)
         self._bytes = len(text.encode())
         self._next_delta_at = 0.0
+        self._refused: set[str] = set()
         self._failure: Exception | None = None
         self._writer: asyncio.Task[None] | None = None
         self.text = text
@@ -125,6 +128,7 @@ class RunPublisher:
             except Fenced as error:
                 self._failure = error  # from here on the rest is taken and dropped
             except Exception as error:  # an edge: the run is told at its next word
+                counters.events_lost.labels("run_writer").inc()
                 logger.exception("run %s cannot be published", self._key.run_id)
                 self._failure = error
             finally:
@@ -186,12 +190,21 @@ class RunPublisher:
         event = Event(message, self._key.thread_id, self._key.run_id, key, mark)
         while True:
             try:
-                await publish(await self._audience(), event)
+                refusals = await publish_each(await self._audience(), event)
             except RedisError as error:
                 logger.warning("run %s waits for Valkey: %s", self._key.run_id, error)
                 await asyncio.sleep(RETRY_SECONDS)
             else:
+                self._note(refusals)
                 return
+
+    def _note(self, refusals: Refusals) -> None:
+        """Each event that somebody misses is counted; the log says it once of each."""
+        counters.events_lost.labels("stream_refused").inc(len(refusals))
+        for user_id in refusals.keys() - self._refused:
+            why = refusals[user_id]
+            logger.error("the stream of user %s refused run %s: %s", user_id, self._key.run_id, why)
+        self._refused |= refusals.keys()
 
 
 def _now() -> float:

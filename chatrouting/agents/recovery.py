@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from redis.exceptions import ResponseError
+
 from chatrouting.agents import approvals, journal
 from chatrouting.agents.messages import ApprovalResolved, ToolCompleted, ToolExecuting
 from chatrouting.agents.models import Approval, Run, ToolCall
 from chatrouting.database import in_database
 from chatrouting.stream.log import RunMark
 from chatrouting.stream.publishing import Event, event_log, publish
+from chatrouting.stream.scripts import is_damage
 from chatrouting.threads.rules import member_ids
 
 ToolMessage: TypeAlias = ToolExecuting | ApprovalResolved | ToolCompleted
@@ -31,8 +34,17 @@ async def text_so_far(run: Run) -> str:
     Who joined the thread during the run may have none of it, so the longest counts. Raises redis-py's errors.
     """
     members = await in_database(member_ids, run.thread_id)
-    asked = [event_log().run_text(user_id, str(run.pk)) for user_id in members]
-    return max((written.text for written in await asyncio.gather(*asked)), key=len, default="")
+    asked = [_text_seen_by(user_id, run) for user_id in members]
+    return max(await asyncio.gather(*asked), key=len, default="")
+
+
+async def _text_seen_by(user_id: str, run: Run) -> str:
+    try:
+        return (await event_log().run_text(user_id, str(run.pk))).text
+    except ResponseError as error:
+        if not is_damage(error):
+            raise
+        return ""
 
 
 async def close_calls(run: Run, *statuses: str) -> None:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from chatrouting.agents.models import Run
+from chatrouting.agents.models import DeadLetter, Run
 from chatrouting.database import in_database
 from chatrouting.stream.log import Membership
 from chatrouting.stream.publishing import Event, publish
@@ -28,11 +28,16 @@ async def conclude(thread_id: UUID) -> None:
 
 
 def _to_be_told(thread_id: UUID) -> list[str] | None:
-    """The members of the thread; None where it is not deleted, or not all that comes before is told."""
+    """The members of the thread; None where it is not deleted, or not all that comes before is told.
+
+    An end that was given up is not waited for.
+    """
     if not Thread.objects.filter(pk=thread_id, deleted_at__isnull=False).exists():
         return None
     of_thread = {"thread_id": thread_id}
-    untold_ends = Run.objects.filter(**of_thread, end_published_at=None)
+    untold_ends = Run.objects.filter(**of_thread, end_published_at=None).exclude(
+        pk__in=DeadLetter.given_up(DeadLetter.Kind.END)
+    )
     untold_changes = MembershipChange.objects.filter(**of_thread)
     return None if untold_ends.exists() or untold_changes.exists() else member_ids(thread_id)
 

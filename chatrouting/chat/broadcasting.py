@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -13,7 +13,6 @@ from django.db.models import F, Q
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from chatrouting import counters
 from chatrouting.chat.audience import recipients
 from chatrouting.chat.broadcasts import audience_of
 from chatrouting.chat.messages import SystemMessage
@@ -22,7 +21,7 @@ from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
 from chatrouting.outages import log_failure
 from chatrouting.stream.doorbell import broadcasts_rung
-from chatrouting.stream.publishing import Event, publish_each
+from chatrouting.stream.publishing import Event, Refusals, note_refusals, publish_each
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +130,7 @@ def _next(held: Broadcast, size: int) -> Batch:
 
 
 @transaction.atomic
-def _advance(held: Broadcast, batch: Batch, refused: Mapping[str, Exception]) -> Broadcast | None:
+def _advance(held: Broadcast, batch: Batch, refused: Refusals) -> Broadcast | None:
     """Note that the batch was told. None where another process has gone on meanwhile."""
     mine = Broadcast.objects.filter(pk=held.pk, after=held.after, completed_at=None)
     told = len(batch.user_ids) - len(refused)
@@ -139,19 +138,13 @@ def _advance(held: Broadcast, batch: Batch, refused: Mapping[str, Exception]) ->
         after=batch.after, reached=F("reached") + told, held_until=timezone.now() + HELD
     ):
         return None
-    _note_refusals(held, refused)
-    return Broadcast.objects.get(pk=held.pk)
-
-
-def _note_refusals(held: Broadcast, refused: Mapping[str, Exception]) -> None:
-    counters.events_lost.labels("stream_refused").inc(len(refused))
-    for user_id, error in refused.items():
-        logger.error("the stream of user %s refused broadcast %s: %s", user_id, held.pk, error)
+    note_refusals(refused, f"broadcast {held.pk}")
     rows = [
         Undelivered(broadcast=held, user_id=user_id, reason=_reason(error), due_at=_due_after(1))
         for user_id, error in refused.items()
     ]
     Undelivered.objects.bulk_create(rows, ignore_conflicts=True)
+    return Broadcast.objects.get(pk=held.pk)
 
 
 def _release(broadcast_id: UUID) -> None:

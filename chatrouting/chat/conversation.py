@@ -128,8 +128,8 @@ async def _tell(said: _Said) -> None:
     logger.info("trace %s: run %s is accepted", said.run.trace_id, said.run.pk)
     question = said.asked.question
     try:
-        await announce(question, said.asked.members)
-        announced(question)
+        if not await announce(question, said.asked.members):
+            announced(question)
         if said.asked.named:
             await tell_title(question.thread_id)
         if said.run.status == RunStatus.QUEUED:

@@ -27,7 +27,7 @@ from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
 from chatrouting.outages import log_failure
 from chatrouting.stream.loops import PerLoop
-from chatrouting.stream.publishing import Event, publish
+from chatrouting.stream.publishing import Event, Refusals, StreamRefused, publish_each
 from chatrouting.threads.models import ThreadMessage
 from chatrouting.threads.rules import member_ids
 from chatrouting.writes import update_in_order
@@ -39,11 +39,12 @@ LATE = timedelta(seconds=3)
 BATCH = 100
 
 
-async def announce(question: ThreadMessage, members: Sequence[str]) -> None:
+async def announce(question: ThreadMessage, members: Sequence[str]) -> Refusals:
     """Append `message_added` to the streams of the thread's members. Repeating it does nothing.
 
-    Only the author is told the id it came with. Its run is read with the question. Raises redis-py's
-    errors where Valkey does not answer; the sweep then tells it later, as long as it is not `announced`.
+    Only the author is told the id it came with. Its run is read with the question. Returns whose streams
+    refused it, and why. Raises redis-py's errors where Valkey does not answer; the sweep then tells it
+    later, as long as it is not `announced`.
     """
     author_id = str(question.author_id)
     added = MessageAdded(
@@ -54,9 +55,12 @@ async def announce(question: ThreadMessage, members: Sequence[str]) -> None:
     )
     own = msgspec.structs.replace(added, client_id=question.client_id or UNSET)
     others = [user_id for user_id in members if user_id != author_id]
+    refusals: dict[str, RedisError] = {}
     for user_ids, message in (([author_id] if author_id in members else [], own), (others, added)):
         run_id, key = question.asked_run.pk, f"message:{question.pk}"
-        await publish(user_ids, Event(message, question.thread_id, run_id, key))
+        event = Event(message, question.thread_id, run_id, key)
+        refusals |= await publish_each(user_ids, event)
+    return refusals
 
 
 def announced(question: ThreadMessage) -> None:
@@ -76,7 +80,8 @@ async def announce_late(question: ThreadMessage) -> None:
     """As `announce`; one that cannot be told is tried again more and more slowly, and then is a dead letter."""
     run_id = question.asked_run.pk
     try:
-        await announce(question, await in_database(member_ids, question.thread_id))
+        if refusals := await announce(question, await in_database(member_ids, question.thread_id)):
+            raise StreamRefused(refusals)
         announced(question)
         await in_database(dead_letters.note_success, MESSAGE, run_id)
     except RedisError:

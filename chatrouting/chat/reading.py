@@ -155,7 +155,7 @@ async def run_status(ctx: Context, message: RunStatusAsked) -> RunStatusTold:
 
 async def _seen_by_others(user_id: str, run: Run) -> RunText | None:
     """The text of a run that began before this user joined; what follows may hold its last piece again."""
-    (top,) = await event_log().tops([user_id])
+    top = await event_log().top(user_id)
     text = await text_so_far(run)
     return RunText(text, top.seq) if text else None
 

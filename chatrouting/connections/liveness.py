@@ -18,7 +18,7 @@ from routing_core.errors import Overloaded
 
 async def ping(ctx: Context, message: Ping) -> Pong:
     """Tell the top of the stream; where the socket is behind it, send what is missing."""
-    (top,) = await event_log().tops([ctx.user.id])
+    top = await event_log().top(ctx.user.id)
     connection = live_connections().find(ctx.connection_id)
     if connection is None:
         return Pong(seq=top.seq)

@@ -113,6 +113,7 @@ class _Listening:
         try:
             message = told(data)
         except msgspec.DecodeError as error:
+            counters.events_lost.labels("undecodable").inc()
             logger.error("a layer message for user %s was dropped: %s", self.user_id, error)
         else:
             self._heed(message)
@@ -225,7 +226,7 @@ class Listeners:
             batch = users[start : start + BATCH]
             for user_id, top in zip(batch, await event_log().tops(batch), strict=True):
                 listening = self._users.get(user_id)
-                if listening is not None:
+                if listening is not None and top is not None:
                     listening.each(functools.partial(_tell_top, top))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from redis.exceptions import RedisError
@@ -145,44 +146,32 @@ class EventLog:
 
     async def append(
         self, appends: Sequence[Append], bell: Callable[[Append], Bell] = lambda append: SILENT
-    ) -> list[Record]:
-        """Append all in one round trip; the records they became, in order, but those of users who left.
+    ) -> list[Record | RedisError | None]:
+        """Append all in one round trip, each whatever becomes of the others.
 
-        Raises `Fenced` where the fence of a run is stale, `TextLost` where its text is gone; either may
-        hold for some of the users only.
+        Returns of each, in order, its record; None where its user has left the thread; why not where the
+        user's stream is damaged. Raises `Fenced` where the fence of a run is stale, `TextLost` where its
+        text is gone; either may hold for some of the users only.
         """
-        found = await _APPEND.call_all(self._client, self._append_calls(appends, bell))
-        records = [_appended(append, answer) for append, answer in zip(appends, found, strict=True)]
-        return [record for record in records if record is not None]
-
-    async def append_each(
-        self, appends: Sequence[Append], bell: Callable[[Append], Bell] = lambda append: SILENT
-    ) -> list[Record | RedisError]:
-        """Append all in one round trip, each whatever becomes of the others: its record, or why not.
-
-        For events of no run and no thread: nothing else can be refused. Raises redis-py's
-        `ConnectionError` and `TimeoutError` where Valkey does not answer at all.
-        """
-        found = await _APPEND.call_each(self._client, self._append_calls(appends, bell))
-        return [
-            answer if isinstance(answer, RedisError) else _record(append, answer)
-            for append, answer in zip(appends, found, strict=True)
-        ]
-
-    def _append_calls(
-        self, appends: Sequence[Append], bell: Callable[[Append], Bell]
-    ) -> list[Call]:
-        return [self._append_call(append, bell(append)) for append in appends]
+        calls = [self._append_call(append, bell(append)) for append in appends]
+        found = await _APPEND.call_each(self._client, calls)
+        return [_appended(append, answer) for append, answer in zip(appends, found, strict=True)]
 
     async def read(self, user_id: str, epoch: str, seq: int, limit: int = PAGE) -> Page:
         """The events after a position: `limit` at most, and no more once they are half a MiB."""
-        (page,) = await self._read([(user_id, epoch, seq, limit)])
-        return page
+        calls = [self._read_call(user_id, epoch, seq, limit)]
+        (answer,) = await _READ.call_all(self._client, calls)
+        return _page(*answer)
 
-    async def tops(self, user_ids: Sequence[str]) -> list[Top]:
-        """Where these users' streams end, in one round trip."""
-        pages = await self._read([(user_id, "", 0, 1) for user_id in user_ids])
-        return [Top(page.epoch, page.top) for page in pages]
+    async def top(self, user_id: str) -> Top:
+        """Where this user's stream ends."""
+        page = await self.read(user_id, "", 0, limit=1)
+        return Top(page.epoch, page.top)
+
+    async def tops(self, user_ids: Sequence[str]) -> list[Top | None]:
+        """Where these users' streams end, in one round trip; None of one that is damaged."""
+        calls = [self._read_call(user_id, "", 0, 1) for user_id in user_ids]
+        return [_top(answer) for answer in await _READ.call_each(self._client, calls)]
 
     async def run_text(self, user_id: str, run_id: str) -> RunText:
         """What an unfinished run has written, and the position in this user's stream it is true at."""
@@ -196,21 +185,16 @@ class EventLog:
                 ("EXEC",),
             ]
         )
-        if isinstance(found, RedisError):
-            raise found
+        for answer in [found] if isinstance(found, RedisError) else found:
+            if isinstance(answer, RedisError):
+                raise answer
         text, (seq, epoch), current = found
         return RunText((text or b"").decode(), int(seq) if seq and epoch == current else 0)
 
-    async def _read(self, asked: Sequence[tuple[str, str, int, int]]) -> list[Page]:
+    def _read_call(self, user_id: str, epoch: str, seq: int, limit: int) -> Call:
+        keys = (key_of(user_id, "meta"), key_of(user_id, "stream"))
         keep = self._conf.position_seconds
-        calls: list[Call] = [
-            (
-                (key_of(user_id, "meta"), key_of(user_id, "stream")),
-                (epoch, seq, _new_epoch(), limit, keep, PAGE_BYTES),
-            )
-            for user_id, epoch, seq, limit in asked
-        ]
-        return [_page(*answer) for answer in await _READ.call_all(self._client, calls)]
+        return keys, (epoch, seq, _new_epoch(), limit, keep, PAGE_BYTES)
 
     def _append_call(self, append: Append, bell: Bell) -> Call:
         mark, user_id, conf = append.mark, append.user_id, self._conf
@@ -241,19 +225,24 @@ def _marked(mark: RunMark | None) -> tuple[Argument, ...]:
     return (mark.fence, ordinal, mark.change.value, mark.text, mark.before)
 
 
-def _appended(append: Append, answer: tuple[int, bytes, int]) -> Record | None:
-    """The record an append became; None where its user has left the thread."""
-    seq = answer[0]
+def _appended(
+    append: Append, answer: tuple[int, bytes, int] | RedisError
+) -> Record | RedisError | None:
+    if isinstance(answer, RedisError):
+        return answer
+    seq, epoch, _again = answer
     if seq == -3:
         return None
     if seq < 0:
         raise (Fenced if seq == -1 else TextLost)(append.mark.run_id if append.mark else "")
-    return _record(append, answer)
-
-
-def _record(append: Append, answer: tuple[int, bytes, int]) -> Record:
-    seq, epoch, _again = answer
     return Record(append.user_id, epoch.decode(), seq, append.body)
+
+
+def _top(answer: Any) -> Top | None:
+    if isinstance(answer, RedisError):
+        return None
+    page = _page(*answer)
+    return Top(page.epoch, page.top)
 
 
 def _page(epoch: bytes, top: int, whole: int, flat: Sequence[bytes]) -> Page:

@@ -1,9 +1,11 @@
 """The one door for events: write to the logs of those who may see it, then ring."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import TypeAlias
 from uuid import UUID
 
 from redis.exceptions import ConnectionError as NotConnected
@@ -18,7 +20,18 @@ from chatrouting.stream.valkey import valkey
 from routing_core.envelope import encode_event
 from routing_core.messages import Message
 
+logger = logging.getLogger(__name__)
+
 RETRY_SECONDS = (0.05, 0.25)
+
+Refusals: TypeAlias = Mapping[str, RedisError]
+
+
+class StreamRefused(Exception):
+    """Streams of some users are damaged; everybody else has the event."""
+
+    def __init__(self, refusals: Refusals) -> None:
+        super().__init__("; ".join(f"user {user_id}: {why}" for user_id, why in refusals.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,30 +54,37 @@ def event_log() -> EventLog:
 async def publish(user_ids: Iterable[str], event: Event) -> list[Record]:
     """Bring an event to these users. The ids come from the session or the database, never from a frame.
 
-    An append that got no answer is repeated where repeating does nothing. Raises `Fenced`, and
-    redis-py's errors where Valkey does not answer.
+    Returns the records it became, in order. A user whose stream is damaged keeps no other from having it:
+    that is noted, and nothing more comes of it. An append that got no answer is repeated where repeating
+    does nothing. Raises `Fenced`, `TextLost`, and redis-py's errors where Valkey does not answer.
     """
-    appends = _appends(user_ids, event)
-    if not appends:
-        return []
-    records = await _append(appends)
-    await _tell(event, records)
+    records, refusals = await _bring(user_ids, event)
+    note_refusals(refusals, event.message.type)
     return records
 
 
-async def publish_each(user_ids: Iterable[str], event: Event) -> dict[str, RedisError]:
-    """Bring an event of no run and no thread to many users; one whose stream is damaged keeps none back.
+async def publish_each(user_ids: Iterable[str], event: Event) -> Refusals:
+    """As `publish`, for who has more to do where a stream is damaged: returns whose refused it, and why."""
+    _, refusals = await _bring(user_ids, event)
+    return refusals
 
-    Returns the users whose streams refused it, and why. It needs a `key`: repeating it does nothing.
-    Raises redis-py's `ConnectionError` and `TimeoutError` where Valkey does not answer at all.
-    """
+
+def note_refusals(refusals: Refusals, what: str) -> None:
+    """Count what these users are not told, and say so in the log."""
+    counters.events_lost.labels("stream_refused").inc(len(refusals))
+    for user_id, error in refusals.items():
+        logger.error("the stream of user %s refused %s: %s", user_id, what, error)
+
+
+async def _bring(user_ids: Iterable[str], event: Event) -> tuple[list[Record], Refusals]:
     appends = _appends(user_ids, event)
-    answers = await event_log().append_each(appends, bell) if appends else []
-    await _tell(event, [answer for answer in answers if isinstance(answer, Record)])
-    return {
-        append.user_id: answer
-        for append, answer in zip(appends, answers, strict=True)
-        if isinstance(answer, RedisError)
+    answers = await _append(appends) if appends else []
+    records = [answer for answer in answers if isinstance(answer, Record)]
+    counters.events_published.labels(event.message.type).inc(len(records))
+    await ring(records)
+    both = zip(appends, answers, strict=True)
+    return records, {
+        append.user_id: answer for append, answer in both if isinstance(answer, RedisError)
     }
 
 
@@ -82,12 +102,7 @@ def _appends(user_ids: Iterable[str], event: Event) -> list[Append]:
     ]
 
 
-async def _tell(event: Event, records: Sequence[Record]) -> None:
-    counters.events_published.labels(event.message.type).inc(len(records))
-    await ring(records)
-
-
-async def _append(appends: Sequence[Append]) -> list[Record]:
+async def _append(appends: Sequence[Append]) -> list[Record | RedisError | None]:
     log = event_log()
     for seconds in RETRY_SECONDS:
         try:

@@ -1,17 +1,20 @@
 """Lua scripts on Valkey: called by their hash, loaded where a server does not have them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from chatrouting.stream.valkey import Valkey
 from chatrouting.stream.wire import Argument
 
 Call: TypeAlias = tuple[tuple[str, ...], tuple[Argument, ...]]  # keys, arguments
+
+# How an answer begins that is about the keys. Any other refusal is about the server.
+DAMAGE = ("ERR ", "WRONGTYPE ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,10 @@ class Script:
         return cls(source, sha)
 
     async def call_each(self, client: Valkey, calls: Sequence[Call]) -> list[Any]:
-        """Call it once for each, in one write. An answer is an exception where Valkey refused that one.
+        """Call it once for each, in one write. An answer is an exception where the keys of that one are damaged.
 
-        Raises redis-py's `ConnectionError` and `TimeoutError`.
+        Raises redis-py's `ConnectionError` and `TimeoutError`, and its `ResponseError` where the server refuses
+        whatever it is asked: it has no memory left, or may not write.
         """
         found = await self._evaluate(client, calls)
         missing = [index for index, answer in enumerate(found) if isinstance(answer, NoScriptError)]
@@ -40,14 +44,13 @@ class Script:
             again = await self._evaluate(client, [calls[index] for index in missing])
             for index, answer in zip(missing, again, strict=True):
                 found[index] = answer
+        _raise_first(answer for answer in found if not is_damage(answer))
         return found
 
     async def call_all(self, client: Valkey, calls: Sequence[Call]) -> list[Any]:
         """As `call_each`; raises the first refusal."""
         found = await self.call_each(client, calls)
-        refusal = next((answer for answer in found if isinstance(answer, RedisError)), None)
-        if refusal is not None:
-            raise refusal
+        _raise_first(found)
         return found
 
     async def _evaluate(self, client: Valkey, calls: Sequence[Call]) -> list[Any]:
@@ -57,3 +60,14 @@ class Script:
                 for keys, arguments in calls
             ]
         )
+
+
+def is_damage(answer: Any) -> bool:
+    """Whether this is what Valkey answers where a key does not hold what belongs there."""
+    return isinstance(answer, ResponseError) and str(answer).startswith(DAMAGE)
+
+
+def _raise_first(answers: Iterable[Any]) -> None:
+    for answer in answers:
+        if isinstance(answer, RedisError):
+            raise answer

@@ -169,7 +169,7 @@ async def test_a_valkey_that_is_away_is_no_failure_of_an_end(monkeypatch):
     async def away(*_):
         raise NotConnected
 
-    monkeypatch.setattr(ending, "publish", away)
+    monkeypatch.setattr(ending, "publish_each", away)
     with pytest.raises(NotConnected):
         await ending.publish_late(run)
 

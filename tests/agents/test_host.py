@@ -219,6 +219,22 @@ async def test_a_worker_that_leaves_waits_no_longer_than_it_is_told(install, mon
     assert time.monotonic() - began < 1
 
 
+async def test_a_duty_of_the_sweep_that_fails_keeps_no_other_back(install, monkeypatch):
+    """A run that no worker came for is taken, whatever is wrong with an end that is to be told."""
+    install(ScriptedAgent())
+
+    def broken(*_):
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(runs, "unpublished", broken)
+    run = await a_run()
+    earlier = timezone.now() - timedelta(seconds=10)
+    await in_database(Run.objects.filter(pk=run.pk).update, admitted_at=earlier)
+    async with a_host() as host:
+        await host._sweep_once()
+        await until_told(run, "agent_completed")
+
+
 async def test_the_sweep_publishes_an_end_that_a_crash_kept_back(install):
     """Row 53: what was committed is published."""
     install(ScriptedAgent())

@@ -1,9 +1,7 @@
 """The one writer of a run's events: nothing left out, nothing overtaken, deltas joined."""
 
 import asyncio
-import json
 import time
-import uuid
 from datetime import datetime, timedelta
 from itertools import pairwise
 
@@ -11,51 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chatrouting import counters
 from chatrouting.agents import publisher as publishing
 from chatrouting.agents.messages import AgentStarted, AgentThinking
-from chatrouting.agents.publisher import DELTA_CHARACTERS, RunKey, RunPublisher
-from chatrouting.stream.log import Append, Fenced, RunMark, TextChange
-from chatrouting.stream.publishing import event_log
+from chatrouting.agents.publisher import DELTA_CHARACTERS, RunPublisher
+from chatrouting.stream.log import Fenced, TextChange
 from chatrouting.stream.valkey import valkey
+from tests.agents.published import Run, deltas, joined
 from tests.agents.waiting import until
 
 STARTED = AgentStarted(agent="a", attempt=1, message_id="m", question_id="q")
-
-
-class Run:
-    """A run's key and the stream of who sees it."""
-
-    def __init__(self, fence=1):
-        self.user_id = uuid.uuid4().hex
-        self.key = RunKey(uuid.uuid4(), uuid.uuid4(), fence)
-
-    def publisher(self, delta_seconds=0.04):
-        return RunPublisher(self.key, self.audience, delta_seconds)
-
-    async def audience(self):
-        return [self.user_id]
-
-    async def events(self):
-        log = event_log()
-        epoch = (await log.read(self.user_id, "", 0)).epoch
-        page = await log.read(self.user_id, epoch, 0, limit=5_000)
-        return [json.loads(record.body) for record in page.records]
-
-    async def take_over(self):
-        """Another worker's claim, as the log sees it."""
-        mark = RunMark(str(self.key.run_id), self.key.fence + 1, 1, TextChange.SET)
-        await event_log().append([Append(self.user_id, b'{"type":"taken"}', mark=mark)])
-
-    async def text(self):
-        return (await event_log().run_text(self.user_id, str(self.key.run_id))).text
-
-
-def deltas(events):
-    return [event["payload"] for event in events if event["type"] == "agent_delta"]
-
-
-def joined(events):
-    return "".join(delta["text"] for delta in deltas(events))
 
 
 async def test_the_first_piece_is_not_held_back():
@@ -250,6 +213,25 @@ async def test_a_piece_that_found_no_room_is_no_part_of_the_text(monkeypatch):
         await publisher.publish(AgentThinking(text="t", step=1))
 
     assert publisher.text == joined(await run.events()) != ""
+
+
+async def test_a_writer_that_fails_for_an_unforeseen_reason_says_so_and_counts_it():
+    """Row 98: and the run is told at its next word."""
+    run = Run()
+    lost = counters.events_lost.labels("run_writer")
+    before = lost._value.get()
+
+    async def audience():
+        raise KeyError("no")
+
+    async with RunPublisher(run.key, audience, 0.01) as publisher:
+        await publisher.publish(STARTED, TextChange.SET)
+        with pytest.raises(KeyError):
+            await asyncio.wait_for(publisher.settled(), 5)
+        with pytest.raises(KeyError):
+            await publisher.write("x")
+
+    assert lost._value.get() == before + 1
 
 
 pieces = st.lists(st.one_of(st.text(max_size=30), st.just(None)), max_size=30)

@@ -1,4 +1,4 @@
-"""A certificate for tests that speak TLS."""
+"""A Valkey of one's own, and a certificate for tests that speak TLS."""
 
 import ssl
 from dataclasses import dataclass
@@ -10,6 +10,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from chatrouting.serving.valkey import EmbeddedValkey
+
+
+@pytest.fixture
+def server(tmp_path):
+    """A Valkey of this test alone, in the folder `one`."""
+    with EmbeddedValkey(tmp_path / "one") as started:
+        yield started
 
 
 @dataclass

@@ -1,32 +1,13 @@
 """An epoch ends with whatever may have lost a part of the stream."""
 
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
-import pytest
-
-from chatrouting.datafolder import valkey_folder, valkey_url
+from chatrouting.datafolder import valkey_folder
 from chatrouting.serving.valkey import EmbeddedValkey
 from chatrouting.stream.log import Append, RunMark, TextChange
-from chatrouting.stream.valkey import Valkey, valkey
+from chatrouting.stream.valkey import valkey
+from tests.stream.servers import client_of
 from tests.stream.streams import body, fill, log_of, meta_key, new_id, stream_key
-
-
-@asynccontextmanager
-async def client_of(folder: Path) -> AsyncIterator[Valkey]:
-    client = Valkey(valkey_url(folder))
-    try:
-        yield client
-    finally:
-        await client.close()
-
-
-@pytest.fixture
-def server(tmp_path):
-    with EmbeddedValkey(tmp_path / "one") as started:
-        yield started
 
 
 async def test_a_restart_begins_another_epoch(server, tmp_path):

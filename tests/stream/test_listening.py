@@ -4,13 +4,14 @@ import asyncio
 
 import pytest
 
+from chatrouting import counters
 from chatrouting.agents.messages import RunQueued
 from chatrouting.stream.doorbell import channel_layer, ring_check_now, user_group
 from chatrouting.stream.listening import Listeners
 from chatrouting.stream.publishing import Event, publish
 from chatrouting.stream.valkey import valkey
 from tests.agents.waiting import until
-from tests.stream.streams import new_id
+from tests.stream.streams import meta_key, new_id
 
 
 class Ear:
@@ -116,8 +117,26 @@ async def test_after_a_lost_connection_each_is_told_where_its_stream_ends(listen
     await listening.leave(user_id, ear)
 
 
+async def test_a_damaged_stream_keeps_no_other_from_its_position(listening):
+    """Row 115."""
+    users, ears = [new_id(), new_id()], [Ear(), Ear()]
+    for user_id, ear in zip(users, ears, strict=True):
+        await listening.join(user_id, ear)
+    await tell(users[1])
+    await valkey().call("SET", meta_key(users[0]), "no hash")
+
+    await listening._check_once()
+
+    assert (ears[0].tops, ears[1].tops) == ([], [1])
+    for user_id, ear in zip(users, ears, strict=True):
+        await listening.leave(user_id, ear)
+
+
 async def test_a_message_of_a_foreign_type_is_dropped_and_the_next_is_heard(listening, caplog):
+    """Row 98: it is counted."""
     user_id, ear = new_id(), Ear()
+    dropped = counters.events_lost.labels("undecodable")
+    before = dropped._value.get()
     await listening.join(user_id, ear)
 
     await channel_layer().group_send(user_group(user_id), {"type": "websocket.receive"})
@@ -128,4 +147,5 @@ async def test_a_message_of_a_foreign_type_is_dropped_and_the_next_is_heard(list
 
     await until(checked)
     assert "was dropped" in caplog.text
+    assert dropped._value.get() == before + 1
     await listening.leave(user_id, ear)

@@ -197,6 +197,19 @@ async def test_a_damaged_stream_keeps_no_other_user_from_an_event():
     assert [top.seq for top in await log_of().tops(users[2:])] == [1, 1]
 
 
+async def test_whoever_does_not_ask_finds_those_who_missed_it_counted():
+    """Row 98."""
+    users = [new_id(), new_id()]
+    await valkey().call("SET", meta_key(users[0]), "no hash")
+    refused = counters.events_lost.labels("stream_refused")
+    before = refused._value.get()
+
+    records = await publish(users, Event(SAID))
+
+    assert [record.owner for record in records] == users[1:]
+    assert refused._value.get() == before + 1
+
+
 async def test_a_repaired_stream_gets_the_event_once_more_told():
     """Row 115: after the repair both have it, and nobody twice."""
     users = [new_id(), new_id()]

@@ -1,0 +1,189 @@
+"""Row 115: a member whose stream is damaged keeps nothing of a shared run from the others."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from chatrouting import counters
+from chatrouting.agents import runs
+from chatrouting.agents.contract import Delta, Final
+from chatrouting.agents.ending import publish_late
+from chatrouting.agents.models import DeadLetter, Run
+from chatrouting.agents.statuses import Outcome
+from chatrouting.agents.stopping import end_lost, stop
+from chatrouting.chat import outbox
+from chatrouting.chat.removal import remove
+from chatrouting.database import in_database
+from chatrouting.stream.publishing import StreamRefused, event_log
+from chatrouting.stream.valkey import valkey
+from chatrouting.testing.order import check_run
+from chatrouting.threads.models import Thread, ThreadMember
+from chatrouting.threads.rules import Person
+from routing_core.envelope import event_type
+from tests.agents.accepted import a_person, a_thread, ask, claimed, events_of, now_of
+from tests.agents.hosted import a_host, types_of, until_told
+from tests.agents.scripted import ScriptedAgent
+from tests.agents.supervising import end, supervised, types
+from tests.stream.streams import meta_key
+
+KIND, STATE = DeadLetter.Kind, DeadLetter.State
+
+
+@pytest.fixture
+async def damaged():
+    """Somebody whose stream takes nothing until it is repaired."""
+    person = await in_database(a_person)
+    await valkey().call("SET", meta_key(person.id), "no hash")
+    return person
+
+
+async def repair(person):
+    await valkey().call("DEL", meta_key(person.id))
+
+
+async def asked(damaged):
+    """A run in a thread that somebody else shares with them."""
+
+    def make():
+        run = ask(a_thread())
+        ThreadMember.objects.create(thread_id=run.thread_id, user_id=damaged.id)
+        return run
+
+    return await in_database(make)
+
+
+async def told(person):
+    """What stands in their stream, by type."""
+    log = event_log()
+    page = await log.read(person.id, (await log.top(person.id)).epoch, 0)
+    return [event_type(record.body) for record in page.records]
+
+
+def letter_of(run, kind=KIND.END):
+    return DeadLetter.objects.filter(run=run, kind=kind).first()
+
+
+def due_now(run):
+    earlier = timezone.now() - timedelta(minutes=1)
+    DeadLetter.objects.filter(run=run).update(next_at=earlier)
+    Run.objects.filter(pk=run.pk).update(finished_at=earlier)
+
+
+async def test_the_others_see_the_run_whole(damaged):
+    run = await in_database(claimed, await asked(damaged))
+
+    row, events = await supervised(Delta("so "), Delta("far"), run=run)
+
+    assert types(events)[-1] == "agent_completed"
+    assert (row.outcome, end(events)["content"]) == (Outcome.SUCCESS, "so far")
+
+
+async def test_each_event_that_is_missed_is_counted(damaged):
+    """Row 98."""
+    run = await in_database(claimed, await asked(damaged))
+    refused = counters.events_lost.labels("stream_refused")
+    before = refused._value.get()
+
+    await supervised(Delta("x"), run=run)
+
+    assert refused._value.get() == before + 2  # the beginning and the delta; its end is told later
+
+
+async def test_the_run_can_be_stopped(damaged, install):
+    """Row 97."""
+    install(ScriptedAgent((Delta("so far"), 60.0)))
+    run = await asked(damaged)
+    async with a_host() as host:
+        attending = asyncio.create_task(host.attend(run.pk))
+        await until_told(run, "agent_delta")
+        await stop(await in_database(now_of, run))
+        await host._renew()
+        await asyncio.wait_for(attending, 5)
+
+    events = await events_of(run)
+    check_run(events)
+    assert end(events)["outcome"] == Outcome.CANCELLED
+
+
+async def test_the_text_of_a_run_that_was_lost_is_that_of_the_others(damaged):
+    run = await in_database(claimed, await asked(damaged))
+    await valkey().call("HSET", f"{{u:{damaged.id}}}:text:{run.pk}", "no", "text")
+    working = asyncio.create_task(supervised(Delta("so far"), 60.0, run=run))
+    await until_told(run, "agent_delta")
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+
+    await end_lost(run, Outcome.LOST, attempt=1)
+
+    assert end(await events_of(run))["content"] == "so far"
+
+
+async def an_ended_run(damaged):
+    run = await in_database(claimed, await asked(damaged))
+    await supervised(Final(), run=run)
+    await in_database(due_now, run)
+    return await in_database(now_of, run)
+
+
+async def test_an_end_that_a_stream_refused_is_told_after_the_repair_and_once(damaged):
+    """Rows 49, 50, 115."""
+    run = await an_ended_run(damaged)
+    await publish_late(run)
+    letter = await in_database(letter_of, run)
+    assert (letter.state, letter.tries) == (STATE.TRYING, 1)
+    assert letter.reason.startswith(f"StreamRefused: user {damaged.id}: WRONGTYPE")
+
+    await repair(damaged)
+    await publish_late(run)
+
+    assert await told(damaged) == ["agent_completed"]
+    assert (await types_of(run)).count("agent_completed") == 1
+    assert await in_database(letter_of, run) is None
+    assert (await in_database(now_of, run)).end_published_at is not None
+
+
+async def test_such_an_end_keeps_no_other_from_being_told(damaged):
+    """Row 115: the sweep goes on with what comes after it."""
+    bad = await an_ended_run(damaged)
+
+    def a_later_end():
+        run = claimed(ask(a_thread()))
+        runs.end(run, runs.Ending(Outcome.SUCCESS, "answer"))
+        late = timezone.now() - timedelta(seconds=10)
+        Run.objects.filter(pk=run.pk).update(finished_at=late)
+        return run
+
+    good = await in_database(a_later_end)
+    async with a_host(concurrency=0) as host:
+        await host._sweep_once()
+
+    assert await types_of(good) == ["agent_completed"]
+    assert (await in_database(letter_of, bad)).tries == 1
+
+
+async def test_a_deleted_thread_goes_although_an_end_was_refused(damaged):
+    """Who can be told that the thread is gone is told; the end is waited for no longer."""
+    run = await an_ended_run(damaged)
+    await in_database(Thread.objects.filter(pk=run.thread_id).update, deleted_at=timezone.now())
+    await publish_late(run)
+
+    await remove(run.thread_id)
+
+    assert not await in_database(Thread.objects.filter(pk=run.thread_id).exists)
+    owner = Person(str(run.user_id), "")
+    assert (await told(owner))[-2:] == ["agent_completed", "thread_removed"]
+
+
+async def test_what_was_said_is_announced_to_the_others_and_then_a_letter(damaged):
+    run = await asked(damaged)
+    question = await in_database(lambda: now_of(run).question)
+
+    with pytest.raises(StreamRefused, match="WRONGTYPE"):
+        await outbox.announce_late(question)
+
+    assert await types_of(run) == ["message_added"]
+    assert (await in_database(letter_of, run, KIND.MESSAGE)).tries == 1
+    await in_database(question.refresh_from_db)
+    assert question.announced_at is None
