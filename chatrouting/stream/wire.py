@@ -54,8 +54,7 @@ class Wire(asyncio.Protocol):
 
         Raises redis-py's `ConnectionError` where the connection ended, or too much is waiting already.
         """
-        if len(self._waiting) >= MOST_WAITING:
-            raise NotConnected(f"{MOST_WAITING} commands wait for Valkey's answer")
+        self.demand_room(1)
         self.push(*command)
         answer: asyncio.Future[Any] = self._loop.create_future()
         late = self._loop.time() + ANSWER_SECONDS
@@ -63,6 +62,11 @@ class Wire(asyncio.Protocol):
         if self._watch is None:
             self._watch = self._loop.call_at(late, self._look)
         return answer
+
+    def demand_room(self, commands: int) -> None:
+        """Raises redis-py's `ConnectionError` where no room is left for so many that wait."""
+        if len(self._waiting) + commands > MOST_WAITING:
+            raise NotConnected(f"{MOST_WAITING} commands wait for Valkey's answer")
 
     def push(self, *command: Argument) -> None:
         """Put a command into this turn's write that is answered by a push, or not at all."""
@@ -135,10 +139,12 @@ def _settle(future: asyncio.Future[Any], answer: Any) -> None:
 
 
 async def answers(wire: Wire, commands: Sequence[Sequence[Argument]]) -> list[Any]:
-    """Send all in one write; the answers in order, an exception where Valkey refused one.
+    """Send all in one write, or none; the answers in order, an exception where Valkey refused one.
 
-    Raises redis-py's `ConnectionError` and `TimeoutError`.
+    Half of a transaction would leave everything that follows it unanswered. Raises redis-py's
+    `ConnectionError` and `TimeoutError`.
     """
+    wire.demand_room(len(commands))
     sent = [wire.send(*command) for command in commands]
     found = [await answer for answer in sent]
     for answer in found:

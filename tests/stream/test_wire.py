@@ -121,6 +121,18 @@ async def test_more_than_may_wait_is_refused(wire, monkeypatch):
     assert [await answer for answer in sent] == [b"PONG", b"PONG"]
 
 
+async def test_commands_that_belong_together_are_sent_all_or_none(wire, monkeypatch):
+    """A transaction that was begun and not ended would leave every other command unanswered."""
+    monkeypatch.setattr(module, "MOST_WAITING", 3)
+    waiting = wire.send("PING")
+
+    with pytest.raises(NotConnected, match="3 commands wait"):
+        await answers(wire, [("MULTI",), ("PING",), ("EXEC",)])
+
+    assert await waiting == b"PONG"
+    assert await wire.send("PING") == b"PONG"
+
+
 async def test_what_valkey_does_not_take_is_refused(tmp_path, peer, monkeypatch):
     monkeypatch.setattr(module, "MOST_UNSENT", 1024)
     async with peer(after_greeting(lambda data: None)) as deaf:
