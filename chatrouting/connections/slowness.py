@@ -27,15 +27,20 @@ class Waiting(Protocol):
 
 @dataclass(slots=True)
 class _Marks:
-    """How much had been written at which moment: what was written before the oldest mark has left."""
+    """How much had been written at which moment: what was written before the oldest mark has left.
+
+    Of the bytes up to `marked` it is known since when they wait, or they are excused.
+    """
 
     written: int = 0
+    marked: int = 0
     marks: deque[tuple[float, int]] = field(default_factory=deque)
 
     def oldest(self, now: float, waiting: int) -> float:
-        """How long the oldest byte that still waits has waited, in seconds, to one tick."""
-        if not self.marks or self.marks[-1][1] < self.written:
+        """How long the oldest byte that still waits, and is not excused, has waited, in seconds, to one tick."""
+        if self.marked < self.written:
             self.marks.append((now, self.written))
+            self.marked = self.written
         left = self.written - waiting
         while self.marks and self.marks[0][1] <= left:
             self.marks.popleft()
@@ -60,6 +65,12 @@ class SlowSockets:
             self._marks[socket].written += written
         if self._watch is None or self._watch.done():
             self._watch = asyncio.create_task(self._look(seconds), name="slow sockets")
+
+    def excuse(self, socket: Waiting) -> None:
+        """Nothing that was written since the last look counts as waiting."""
+        marks = self._marks.get(socket)
+        if marks is not None:
+            marks.marked = marks.written
 
     def forget(self, socket: Waiting) -> None:
         """The socket ended."""

@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 LOST = 1006
 ROOM_BYTES = 256 * 1024
 ROOM_LOOK_SECONDS = 0.02
+# Times `send_seconds` in which a replay sees nothing leave. The kernel tells of room once a third of its buffer
+# has left: of a buffer that has grown that is a megabyte, for which a slow reader takes a minute.
+ROOM_PATIENCE = 6
 
 
 class TooSlow(Exception):
@@ -104,14 +107,22 @@ class Socket:
             self._slow()
 
     async def room(self) -> None:
-        """Wait until little is waiting. Raises `TooSlow` where nothing leaves for `send_seconds`."""
+        """Wait until little is waiting. Raises `TooSlow` where nothing leaves for 6 times `send_seconds`."""
+        patience = ROOM_PATIENCE * self._conf.send_seconds
         least, since = self.waiting(), _now()
         while self.waiting() > ROOM_BYTES and not self.is_closed:
             await asyncio.sleep(ROOM_LOOK_SECONDS)
             if self.waiting() < least:
                 least, since = self.waiting(), _now()
-            elif _now() - since > self._conf.send_seconds:
+            elif _now() - since > patience:
                 raise TooSlow
+
+    def excuse(self) -> None:
+        """Let nothing that was written by now count as waiting for too long: a replay has `room` for that.
+
+        What leaves at the end of this turn of the loop is meant, too.
+        """
+        asyncio.get_running_loop().call_soon(slow_sockets().excuse, self)
 
     def say_bye(self, code: CloseCode) -> bool:
         """Announce the end and send nothing more; `finish` has to follow. False where it has ended already."""

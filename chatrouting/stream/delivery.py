@@ -43,6 +43,10 @@ class Sink(Protocol):
         """Wait until most of what was sent has left, so that a replay goes at the reader's pace."""
         ...
 
+    def excuse(self) -> None:
+        """What was just sent is no reason to take the other side for slow, however long it waits."""
+        ...
+
 
 class Pace(Enum):
     """How events reach the socket."""
@@ -122,7 +126,7 @@ class Delivery:
             self._settle("gap")
 
     def select(self, types: frozenset[str] | None) -> None:
-        """Send events of these types only; None: of all."""
+        """Send events of these types only; None: of all. What was to be replayed when it was opened comes whole."""
         self._types = types
 
     @property
@@ -181,20 +185,26 @@ class Delivery:
         for record in page.records:
             if record.owner != self._user_id:
                 raise self._foreign(record)
+            await self._sink.room()
             if self.cursor.advance(record.epoch, record.seq) is not Step.NEXT:
                 raise PositionLost(f"the log has {record.seq} after {self.cursor.seq}")
-            await self._sink.room()
             if self._write(record, Frame(event_frame(record.body, record.seq))):
+                self._sink.excuse()
                 counters.events_recovered.labels(reason).inc()
 
     def _write(self, record: Record, frame: Frame) -> bool:
-        if self._types is not None and event_type(record.body) not in self._types:
+        if self._types is not None and self._is_filtered(record):
             counters.events_filtered.inc()
             return False
         if self._sent != record.seq - 1:
             frame = Frame(event_frame(record.body, record.seq, skipped_to=record.seq - 1))
         self._sent = record.seq
         return self._send(frame)
+
+    def _is_filtered(self, record: Record) -> bool:
+        """What the socket was promised when it was opened comes whole."""
+        is_live = record.seq > self.top
+        return is_live and event_type(record.body) not in (self._types or ())
 
     def _foreign(self, record: Record) -> ForeignEvent:
         counters.events_lost.labels("foreign").inc()

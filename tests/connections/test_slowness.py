@@ -46,6 +46,32 @@ async def test_one_that_takes_everything_is_forgotten_and_not_told():
     assert reader.slow == 0
 
 
+async def test_what_is_excused_never_waits_too_long():
+    sockets, excused, witness = SlowSockets(), Reader(1), Reader(1)
+    for reader in (excused, witness):
+        sockets.note(reader, 1, 0.05)
+    sockets.excuse(excused)
+
+    async def told():
+        return witness.slow
+
+    await until(told)
+
+    assert excused.slow == 0
+
+
+async def test_what_is_written_after_an_excuse_may_wait_too_long():
+    sockets, reader = SlowSockets(), Reader(2)
+    sockets.note(reader, 1, 0.05)
+    sockets.excuse(reader)
+    sockets.note(reader, 1, 0.05)
+
+    async def told():
+        return reader.slow
+
+    await until(told)
+
+
 async def test_one_that_ended_is_not_told():
     sockets, gone, witness = SlowSockets(), Reader(1), Reader(1)
     for reader in (gone, witness):

@@ -30,6 +30,9 @@ class Socket:
     async def room(self):
         """There is always room."""
 
+    def excuse(self):
+        """Nothing ever waits here."""
+
     async def open(self, asked=None):
         recovered = await self.delivery.open(asked)
         self.delivery.start()

@@ -95,6 +95,36 @@ async def test_a_replay_waits_for_room_before_every_event():
     assert asked == [0, 1, 2]
 
 
+async def test_an_event_that_waits_for_room_is_not_told_as_skipped():
+    """A client that is told so takes it for a double when it comes."""
+    socket, told = Socket(), []
+    records = await fill(socket.log, socket.user_id, 3)
+
+    async def room():
+        told.append(socket.delivery.skipped_to)
+
+    socket.room = room
+    await socket.open(Position(records[0].epoch, 0))
+
+    assert told == [None, None, None]
+
+
+async def test_what_is_replayed_is_whole_whatever_is_selected_meanwhile():
+    """Row 77: a resume that was promised brings exactly what was missed; then the selection counts."""
+    socket = Socket()
+    records = await fill(socket.log, socket.user_id, 3)
+    nothing = frozenset({"other"})
+
+    async def room():
+        socket.delivery.select(nothing)
+
+    socket.room = room
+    await socket.open(Position(records[0].epoch, 0))
+    await socket.heard(await socket.append())
+
+    assert (socket.seqs, socket.delivery.skipped_to) == ([1, 2, 3], 4)
+
+
 async def test_a_delivery_that_was_closed_sends_nothing_more():
     socket = Socket()
     await socket.open(None)
