@@ -21,21 +21,24 @@ logger = logging.getLogger(__name__)
 
 QUEUE = 256
 DELTA_CHARACTERS = 16_384
+KEPT_CHARACTERS = 43_690  # with six bytes for each as it is sent they fit into 256 KiB
 RETRY_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class RunKey:
-    """Which run, in which thread, under which fence."""
+    """Which run, in which thread, under which fence, at which attempt."""
 
     run_id: UUID
     thread_id: UUID
     fence: int
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class _Text:
     text: str
+    most: int = DELTA_CHARACTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +103,14 @@ class RunPublisher:
         """Say this after everything said before. Under a key it counts once, also if another worker says it."""
         await self._put(_Said(message, change, key))
 
-    async def write(self, text: str) -> None:
-        """Add a piece to the answer. It belongs to `text` once it is sure to be written."""
+    async def write(self, text: str, *, most: int = DELTA_CHARACTERS) -> None:
+        """Add a piece to the answer, with so many characters in a delta at most.
+
+        It belongs to `text` once it is sure to be written.
+        """
         piece = storable(text)
         if piece:
-            await self._put(_Text(piece))
+            await self._put(_Text(piece, most))
             self.text += piece
 
     async def settled(self) -> None:
@@ -143,8 +149,8 @@ class RunPublisher:
             return None
         text, following = await self._joined(item.text)
         try:
-            for start in range(0, len(text), DELTA_CHARACTERS):
-                await self._add(text[start : start + DELTA_CHARACTERS])
+            for start in range(0, len(text), item.most):
+                await self._add(text[start : start + item.most])
         except Exception:  # what was taken beside the text is dropped with it, and counts as done
             if following is not None:
                 self._queue.task_done()
@@ -184,7 +190,8 @@ class RunPublisher:
 
     def _mark(self, change: TextChange, text: str) -> RunMark:
         run_id, fence = str(self._key.run_id), self._key.fence
-        return RunMark(run_id, fence, self._ordinal, change, text, self._bytes)
+        attempt = self._key.attempt
+        return RunMark(run_id, fence, self._ordinal, change, text, self._bytes, attempt)
 
     async def _publish(self, message: Message, mark: RunMark, key: str = "") -> None:
         event = Event(message, self._key.thread_id, self._key.run_id, key, mark)

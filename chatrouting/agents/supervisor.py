@@ -33,7 +33,7 @@ from chatrouting.agents.history import history_of
 from chatrouting.agents.journal import RunOver
 from chatrouting.agents.messages import AgentStarted
 from chatrouting.agents.models import Run
-from chatrouting.agents.publisher import RunKey, RunPublisher
+from chatrouting.agents.publisher import KEPT_CHARACTERS, RunKey, RunPublisher
 from chatrouting.agents.queue import enqueue
 from chatrouting.agents.resuming import wake
 from chatrouting.agents.retries import retry_later
@@ -95,7 +95,8 @@ class Supervisor:
 
     async def supervise(self) -> None:
         """Make the attempt and end the run, unless another worker has it or gets it, or it waits."""
-        key = RunKey(self._run.pk, self._run.thread_id, self._run.fence)
+        run = self._run
+        key = RunKey(run.pk, run.thread_id, run.fence, run.attempt)
         seconds = chat_settings().delta_milliseconds / 1000
         counters.runs_started.inc()
         place = await self._place()
@@ -130,7 +131,7 @@ class Supervisor:
         transcript = Transcript(self._run, publisher, place)
         if not self._resumed:
             await publisher.publish(self._started(), TextChange.SET)
-            await publisher.write(place.text)
+            await publisher.write(place.text, most=KEPT_CHARACTERS)
         why, raised = await self._driven(transcript, toolbox, place)
         if why is Cut.WAITS and self._stop in (None, Stop.HANDED_OVER):
             self._waits = await self._wait(publisher, transcript, toolbox)

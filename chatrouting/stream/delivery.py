@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
@@ -65,7 +66,7 @@ class Delivery:
     """
 
     __slots__ = (
-        "_catching_up", "_failed", "_log", "_noted", "_pace", "_send", "_sent", "_sink", "_types",
+        "_bound", "_catching_up", "_failed", "_log", "_noted", "_pace", "_send", "_sent", "_sink", "_types",
         "_user_id", "cursor", "top",
     )  # fmt: skip
 
@@ -77,6 +78,7 @@ class Delivery:
         self._sink = sink
         self._send = sink.send
         self._failed = failed
+        self._bound = copy_context()  # what is heard comes from a task that serves all sockets
         self._pace = Pace.OPENING
         self._noted = Top("", 0)
         self._sent = 0
@@ -126,7 +128,7 @@ class Delivery:
             self._settle("gap")
 
     def select(self, types: frozenset[str] | None) -> None:
-        """Send events of these types only; None: of all. What was to be replayed when it was opened comes whole."""
+        """Send events of these types only; None: of all. What was missed when it was opened comes whole."""
         self._types = types
 
     @property
@@ -158,7 +160,9 @@ class Delivery:
 
     def _catch_up(self, reason: str) -> None:
         self._pace = Pace.CATCHING_UP
-        self._catching_up = asyncio.create_task(self._read_up(reason), name="catching up")
+        self._catching_up = asyncio.create_task(
+            self._read_up(reason), name="catching up", context=self._bound
+        )
 
     async def _read_up(self, reason: str) -> None:
         """Send everything up to the stream's top from the log, then go live."""

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import logging
 from collections.abc import Callable
+from contextvars import Context
 from typing import Protocol
 
 import msgspec
@@ -69,7 +70,8 @@ class _Listening:
         self.ears: dict[Ear, None] = {}
         self._hears: tuple[Callable[[Record, Frame], bool], ...] = ()
         self.channel = ""
-        self.begun = asyncio.create_task(self._begin(), name=f"listening for user {user_id}")
+        name = f"listening for user {user_id}"
+        self.begun = asyncio.create_task(self._begin(), name=name, context=Context())
         self._pump: asyncio.Task[None] | None = None
 
     async def _begin(self) -> None:
@@ -201,7 +203,9 @@ class Listeners:
 
     def _keep_checking(self) -> None:
         if self._checker is None or self._checker.done():
-            self._checker = asyncio.create_task(self._check_positions(), name="position check")
+            self._checker = asyncio.create_task(
+                self._check_positions(), name="position check", context=Context()
+            )
 
     async def _check_positions(self) -> None:
         """Tell every socket where its stream ends: now and then, and after what may have been missed.

@@ -46,7 +46,7 @@ class RunMark:
     """What makes an event one of a run: it is refused under a stale `fence`, and counts once.
 
     `ordinal` numbers the events under one fence; an ordinal that was appended before is not again.
-    `before`: how many bytes of text there must be already where some is added.
+    `before`: how many bytes of text there must be already where some is added. `attempt`: whose text is set.
     """
 
     run_id: str
@@ -55,6 +55,7 @@ class RunMark:
     change: TextChange = TextChange.NONE
     text: str = ""
     before: int = 0
+    attempt: int = 0
 
 
 class Membership(StrEnum):
@@ -127,10 +128,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class RunText:
-    """A run's text so far, true at `seq` of the stream it was read from."""
+    """A run's text so far, true at `seq` of the stream it was read from. `attempt`: which wrote it; 0: not known."""
 
     text: str
     seq: int
+    attempt: int = 0
 
 
 _APPEND = Script.read(_LUA / "append.lua")
@@ -180,7 +182,7 @@ class EventLog:
             [
                 ("MULTI",),
                 ("GET", key_of(user_id, f"text:{run_id}")),
-                ("HMGET", run, "seq", "epoch"),
+                ("HMGET", run, "seq", "epoch", "attempt"),
                 ("HGET", key_of(user_id, "meta"), "epoch"),
                 ("EXEC",),
             ]
@@ -188,8 +190,9 @@ class EventLog:
         for answer in [found] if isinstance(found, RedisError) else found:
             if isinstance(answer, RedisError):
                 raise answer
-        text, (seq, epoch), current = found
-        return RunText((text or b"").decode(), int(seq) if seq and epoch == current else 0)
+        text, (seq, epoch, attempt), current = found
+        true_at = int(seq) if seq and epoch == current else 0
+        return RunText((text or b"").decode(), true_at, int(attempt or 0))
 
     def _read_call(self, user_id: str, epoch: str, seq: int, limit: int) -> Call:
         keys = (key_of(user_id, "meta"), key_of(user_id, "stream"))
@@ -204,7 +207,8 @@ class EventLog:
         kept = (conf.stream_events, conf.stream_seconds, conf.position_seconds)
         once = conf.receipt_seconds if append.key else ""
         arguments = (append.body, user_id, _new_epoch(), *kept, once, *_marked(mark),
-                     append.membership.value, bell.channel, bell.head)  # fmt: skip
+                     append.membership.value, bell.channel, bell.head,
+                     mark.attempt if mark else 0)  # fmt: skip
         return tuple(key_of(user_id, name) for name in names), arguments
 
 

@@ -7,6 +7,7 @@ import random
 import uuid
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
+from contextvars import Context
 from typing import Any, TypeAlias
 
 from redis.exceptions import ConnectionError as NotConnected
@@ -101,7 +102,9 @@ class Subscriber:
         if self._end is None:
             self._end = await end_with_loop(self.close)
         if self._keeper is None or self._keeper.done():
-            self._keeper = asyncio.create_task(self._keep_connected(), name="valkey subscriber")
+            self._keeper = asyncio.create_task(
+                self._keep_connected(), name="valkey subscriber", context=Context()
+            )
 
     async def _keep_connected(self) -> None:
         """Hold a connection, for ever; a lost one is replaced after a random pause.

@@ -5,6 +5,7 @@ It never sends a command twice: who appends knows what may be repeated.
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextvars import Context
 from typing import Any
 
 from django.conf import settings
@@ -30,7 +31,9 @@ class Valkey:
         if self._end is None:
             self._end = await end_with_loop(self.close)
         if self._opening is None:
-            self._opening = asyncio.create_task(connect(self._url), name="valkey connection")
+            self._opening = asyncio.create_task(
+                connect(self._url), name="valkey connection", context=Context()
+            )
             self._opening.add_done_callback(self._opened)
         return await asyncio.shield(self._opening)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chatrouting import counters
 from chatrouting.agents import publisher as publishing
 from chatrouting.agents.messages import AgentStarted, AgentThinking
-from chatrouting.agents.publisher import DELTA_CHARACTERS, RunPublisher
+from chatrouting.agents.publisher import DELTA_CHARACTERS, KEPT_CHARACTERS, RunPublisher
 from chatrouting.stream.log import Fenced, TextChange
 from chatrouting.stream.valkey import valkey
 from tests.agents.published import Run, deltas, joined
@@ -109,6 +109,16 @@ async def test_a_piece_larger_than_a_delta_is_cut_in_several():
     found = deltas(await run.events())
     assert joined(await run.events()) == text
     assert [delta["position"] for delta in found] == [0, DELTA_CHARACTERS]
+
+
+async def test_a_text_that_is_kept_is_one_delta():
+    """Row 95: what a run goes on from comes at position 0, in one piece."""
+    run, text = Run(), "x" * KEPT_CHARACTERS
+    async with run.publisher() as publisher:
+        await publisher.publish(STARTED, TextChange.SET)
+        await publisher.write(text, most=KEPT_CHARACTERS)
+
+    assert [delta["text"] for delta in deltas(await run.events())] == [text]
 
 
 async def test_an_empty_piece_says_nothing():

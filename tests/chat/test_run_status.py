@@ -14,7 +14,7 @@ from chatrouting.stream.log import Append, RunMark, TextChange
 from chatrouting.stream.publishing import event_log
 from routing_core.envelope import encode_answer
 from routing_core.errors import NotFound
-from tests.agents.accepted import a_person, a_thread, ask, claimed, now_of, owner_of
+from tests.agents.accepted import a_person, a_thread, ask, claimed, expire, now_of, owner_of
 from tests.chat.asking import a_context
 
 FRAME_BYTES = 512 * 1024
@@ -30,7 +30,7 @@ async def status_of(run, person=None):
 
 
 async def write(run, text, ordinal=1, change=TextChange.SET):
-    mark = RunMark(str(run.pk), run.fence, ordinal, change, text)
+    mark = RunMark(str(run.pk), run.fence, ordinal, change, text, attempt=run.attempt)
     (record,) = await event_log().append([Append(str(run.user_id), b"{}", mark=mark)])
     return record.seq
 
@@ -44,6 +44,21 @@ async def test_a_running_run_tells_what_it_wrote_and_where_that_is_true():
 
     assert (told.status, told.text, told.seq, told.attempt) == ("running", "so far", seq, 1)
     assert (told.agent, told.thread_id, told.outcome) == ("demo", str(run.thread_id), UNSET)
+
+
+async def test_the_attempt_is_that_which_wrote_the_text():
+    """A worker has the run again and has told nothing yet: the text is void from `agent_started` on."""
+    run = await in_database(lambda: claimed(ask(a_thread())))
+    await write(run, "so far")
+    await in_database(expire, run)
+    again = await in_database(claimed, run)
+    told = await status_of(run)
+    assert (again.attempt, told.attempt, told.text) == (2, 1, "so far")
+
+    await write(again, "")
+
+    told = await status_of(run)
+    assert (told.attempt, told.text) == (2, "")
 
 
 async def test_a_queued_run_has_written_nothing():

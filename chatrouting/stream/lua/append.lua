@@ -7,7 +7,7 @@
 --      12 bytes the text has before this is added
 --      13 membership: '' any, 'member' refused to who left, 'leave' the last one for them, 'join' no longer gone
 --      14 channel to publish on ('' none)  15 what comes before the body in the published message
---      16 run_id of this server
+--      16 attempt of the run that sets its text  17 run_id of this server
 -- Returns {seq, epoch, 1 where it was appended before}, or {-1, '', 0} where the fence is stale,
 -- {-2, '', 0} where the text that this is added to was lost, {-3, '', 0} where the user has left the thread.
 -- The seq of an event that was appended before is 0 where it is no longer known.
@@ -15,7 +15,7 @@ local ended = 86400 -- seconds for which a worker may still speak of a run whose
 
 local function begin()
   redis.call('DEL', KEYS[1], KEYS[2])
-  redis.call('HSET', KEYS[1], 'epoch', ARGV[3], 'server', ARGV[16], 'seq', 0)
+  redis.call('HSET', KEYS[1], 'epoch', ARGV[3], 'server', ARGV[17], 'seq', 0)
   return ARGV[3]
 end
 
@@ -25,7 +25,7 @@ end
 
 local meta = redis.call('HMGET', KEYS[1], 'server', 'epoch')
 local epoch = meta[2]
-if meta[1] ~= ARGV[16] then -- no stream yet, or one that another server wrote and may have lost the tail of
+if meta[1] ~= ARGV[17] then -- no stream yet, or one that another server wrote and may have lost the tail of
   epoch = begin()
 end
 
@@ -74,6 +74,7 @@ if ARGV[8] ~= '' then
   redis.call('EXPIRE', KEYS[4], ARGV[10] == 'drop' and math.min(ended, ARGV[6]) or ARGV[6])
   if ARGV[10] == 'set' then
     redis.call('SET', KEYS[5], ARGV[11], 'EX', ARGV[6])
+    redis.call('HSET', KEYS[4], 'attempt', ARGV[16])
   elseif ARGV[10] == 'add' then
     redis.call('APPEND', KEYS[5], ARGV[11])
     if ARGV[12] == '0' then -- it is new; one that was there keeps the time it was given, a run's is shorter
