@@ -38,14 +38,20 @@ def _chosen(audience: Audience) -> Q:
 
 
 def _keys(ids: Sequence[str], name: str) -> list[Any]:
-    field = get_user_model()._meta.pk
     try:
-        keys = [field.to_python(each) for each in ids]
-        for key in keys:
-            field.run_validators(key)
+        return [_key(each) for each in ids]
     except ValidationError:
         raise InvalidPayload("This is no user's id.", field=f"{FIELD}.{name}") from None
-    return keys
+
+
+def _key(given: str) -> Any:
+    """The key that is written so. Raises Django's `ValidationError` for another spelling of it, as ` 7 `."""
+    field = get_user_model()._meta.pk
+    key = field.to_python(given)
+    field.run_validators(key)
+    if str(key) != given:
+        raise ValidationError("Not as ids are written.")
+    return key
 
 
 def _holders(permission: str) -> Q:

@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from django.db import transaction
@@ -22,8 +23,11 @@ from chatrouting.database import in_database
 from chatrouting.outages import log_failure
 from chatrouting.stream.doorbell import broadcasts_rung
 from chatrouting.stream.publishing import Event, Refusals, note_refusals, publish_each
+from routing_core.errors import InvalidPayload
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 BATCH = 500  # users that one write to Valkey tells
 HELD = timedelta(seconds=15)
@@ -65,6 +69,8 @@ async def tell(
     except RedisError:
         await in_database(_release, broadcast_id)
         raise
+    except InvalidPayload as error:  # its permission was deleted since it was accepted
+        logger.error("broadcast %s has no audience any more: %s", broadcast_id, error)
     await in_database(_complete, broadcast_id)
     return True
 
@@ -88,13 +94,26 @@ async def _heed(rung: asyncio.Event) -> None:
 
 
 async def _tell_due() -> None:
+    await _each(_open, tell)
+    await _each(_due, _try_again)
+
+
+async def _each(find: Callable[[], Sequence[T]], do: Callable[[T], Awaitable[object]]) -> None:
+    """Do it with each that is found; one that fails keeps no other back."""
     try:
-        for broadcast_id in await in_database(_open):
-            await tell(broadcast_id)
-        for undelivered in await in_database(_due):
-            await _try_again(undelivered)
+        for found in await in_database(find):
+            await _once(found, do)
     except Exception as error:  # noqa: BLE001 - reason: an edge: the next round goes on
         log_failure(logger, "broadcasts are told later", error)
+
+
+async def _once(found: T, do: Callable[[T], Awaitable[object]]) -> None:
+    try:
+        await do(found)
+    except RedisError:  # so would the others
+        raise
+    except Exception as error:  # noqa: BLE001 - reason: an edge: as above
+        log_failure(logger, f"broadcast {found} is told later", error)
 
 
 async def _try_again(undelivered: Undelivered) -> None:

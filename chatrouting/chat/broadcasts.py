@@ -4,6 +4,7 @@ import logging
 
 import msgspec
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
+from django.contrib.auth import get_user_model
 from django.contrib.contenttypes.models import ContentType
 
 from chatrouting.chat.audience import recipients
@@ -13,7 +14,7 @@ from chatrouting.chat.models import Broadcast
 from chatrouting.chat.receipts import Done, once
 from chatrouting.database import in_database
 from chatrouting.stream.doorbell import ring_broadcast
-from chatrouting.threads.permissions import permitted
+from chatrouting.threads.permissions import demand
 from routing_core.errors import PermissionDenied
 
 logger = logging.getLogger(__name__)
@@ -31,13 +32,16 @@ async def broadcast(ctx: Context, message: SendBroadcast) -> BroadcastSent:
 
 
 def _accepted(ctx: Context, message: SendBroadcast) -> Done[BroadcastSent, Broadcast]:
-    if not permitted(ctx.user.id, PERMISSION):
+    """A repeated one is answered as before, whatever its sender may by now."""
+    try:
+        return once(ctx, message, BroadcastSent, lambda: _kept(ctx.user.id, message))
+    except PermissionDenied:  # logged here: what its transaction wrote is undone
         _audit(ctx.user.id, None, "Refused a broadcast: no permission.")
-        raise PermissionDenied
-    return once(ctx, message, BroadcastSent, lambda: _kept(ctx.user.id, message))
+        raise
 
 
 def _kept(user_id: str, message: SendBroadcast) -> tuple[BroadcastSent, Broadcast]:
+    demand(user_id, PERMISSION)
     kept = keep(user_id, message)
     return BroadcastSent(users=kept.total, duplicate=False), kept
 
@@ -64,9 +68,9 @@ def audience_of(kept: Broadcast) -> Audience:
 
 
 def _audit(user_id: str | None, kept: Broadcast | None, text: str) -> None:
-    """Into the admin's log, where a person did it; into the server's in any case."""
+    """Into the admin's log, where a person did it whose account is there; into the server's in any case."""
     logger.info("broadcast of user %s: %s", user_id, text)
-    if user_id is None:
+    if user_id is None or not get_user_model()._default_manager.filter(pk=user_id).exists():
         return
     LogEntry.objects.create(
         user_id=user_id,

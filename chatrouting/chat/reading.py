@@ -127,8 +127,9 @@ def cut(text: str) -> str:
 async def run_status(ctx: Context, message: RunStatusAsked) -> RunStatusTold:
     """How a run stands.
 
-    The text so far is read before the row: where the run ends in between, the row says so and has the
-    whole text. The attempt is that which wrote it: the next has told nothing before it voids it. Who joined the thread during the run is shown what the others have seen of it.
+    The text so far is read before the row: where the run ends in between, the row says so and has the whole
+    text. The attempt is that which wrote it: the next has told nothing before it voids it. Who joined the
+    thread during the run is shown what the others have seen of it.
     """
     run = await in_database(runs.run_of, ctx.user.id, message.run_id)
     written = await event_log().run_text(ctx.user.id, str(message.run_id))

@@ -3,15 +3,15 @@
 import uuid
 from typing import ClassVar
 
-from django.contrib import admin, messages
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.utils import timezone
 
 from chatrouting.accounts import name_field
+from chatrouting.chat import undelivered
 from chatrouting.chat.broadcasts import PERMISSION
 from chatrouting.chat.models import Broadcast, Undelivered
+from chatrouting.console.acting import Act, act
 from chatrouting.console.readonly import ReadOnlyAdmin
 
 
@@ -39,17 +39,17 @@ class UndeliveredAdmin(ReadOnlyAdmin):
     list_select_related = ("user", "broadcast")
     search_fields = (name_field("user__"), "reason")
     ordering = ("-pk",)
-    actions = ("try_again",)
+    actions = ("try_again", "discard_these")
     fields = ("broadcast", "user", "reason", "tries", "due_at")
 
     def has_broadcast_permission(self, request: HttpRequest) -> bool:
-        """Asked by the admin before it offers the action below."""
+        """Asked by the admin before it offers the actions below."""
         return request.user.has_perm(PERMISSION)
 
     @admin.action(description="Try again", permissions=["broadcast"])
     def try_again(self, request: HttpRequest, queryset: QuerySet[Undelivered]) -> None:
-        LogEntry.objects.log_actions(
-            str(request.user.pk), queryset, CHANGE, change_message="Tried again."
-        )
-        count = queryset.update(due_at=timezone.now())
-        self.message_user(request, f"{count} tried again soon.", messages.SUCCESS)
+        act(self, request, queryset, Act("Tried again soon.", undelivered.replay))
+
+    @admin.action(description="Discard", permissions=["broadcast"])
+    def discard_these(self, request: HttpRequest, queryset: QuerySet[Undelivered]) -> None:
+        act(self, request, queryset, Act("Discarded.", undelivered.discard))

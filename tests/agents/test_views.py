@@ -6,10 +6,12 @@ import msgspec
 import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
+from django.utils import timezone
 
 from chatrouting.agents.models import ToolCall
 from chatrouting.database import in_database
 from chatrouting.testing.people import make_person
+from chatrouting.threads.models import Thread
 from tests.agents.accepted import a_claimed_run
 from tests.agents.bench import a_bench
 
@@ -56,6 +58,17 @@ async def test_a_stranger_and_who_is_not_signed_in_find_nothing(told):
         answer = await fetched(completed["result_url"], user_id)
         missing = await fetched(f"/runs/{uuid.uuid4()}/calls/1/result", user_id)
         assert answer.status_code == missing.status_code == 404
+
+
+async def test_nobody_finds_a_result_of_a_thread_that_is_deleted(told):
+    """Row 80: from the deletion on, also while its rows are still there."""
+    run, completed = told
+    thread = Thread.objects.filter(pk=run.thread_id)
+    await in_database(lambda: thread.update(deleted_at=timezone.now()))
+
+    answer = await fetched(completed["result_url"], run.user_id)
+
+    assert answer.status_code == 404
 
 
 async def test_a_result_that_was_sent_has_no_address(services):

@@ -7,8 +7,9 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from msgspec import UNSET
 
-from chatrouting.chat.audience import recipients
+from chatrouting.chat.audience import _keys, recipients
 from chatrouting.chat.messages import Audience
+from chatrouting.chat.models import Broadcast
 from chatrouting.testing.people import make_people, make_person
 from routing_core.errors import InvalidPayload
 
@@ -61,7 +62,7 @@ def test_holders_of_a_permission_have_it_themselves_by_a_group_or_as_superuser()
     own, by_group, both, none = make_people(4)
     root = make_person("root", is_superuser=True)
     group = Group.objects.create(name=uuid.uuid4().hex)
-    group.permissions.add(permission())
+    group.permissions.set(Permission.objects.filter(content_type=permission().content_type))
     for each in (own, both):
         user_of(each).user_permissions.add(permission())
     for each in (by_group, both):
@@ -93,6 +94,34 @@ def test_what_is_no_audience_is_refused_by_name(audience, field):
         recipients(audience)
 
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize("kind", ["users", "exclude"])
+@pytest.mark.parametrize("given", ["1_0", " 7 ", "\u0667", "+7", "07", "-0", "7.0", ""])
+def test_another_spelling_of_an_id_is_none(kind, given):
+    """Row 84: Python reads some of these as numbers, and would tell a person who was not named."""
+    with pytest.raises(InvalidPayload) as refused:
+        recipients(Audience(**{kind: [given]}))
+
+    assert refused.value.field == f"payload.audience.{kind}"
+
+
+@pytest.fixture
+def users_by_uuid(monkeypatch):
+    """As where a project's user model has such a key."""
+    monkeypatch.setattr("chatrouting.chat.audience.get_user_model", lambda: Broadcast)
+
+
+def test_ids_may_be_uuids(users_by_uuid):
+    given = uuid.uuid4()
+
+    assert _keys([str(given)], "users") == [given]
+
+
+@pytest.mark.parametrize("spelled", [str.upper, "{{{}}}".format, "urn:uuid:{}".format])
+def test_a_uuid_is_written_in_one_way(users_by_uuid, spelled):
+    with pytest.raises(InvalidPayload):
+        _keys([spelled(str(uuid.uuid4()))], "users")
 
 
 def test_an_empty_field_of_an_audience_is_none():

@@ -1,13 +1,17 @@
 """A broadcast is told in batches, from where it stands, each user once."""
 
+import math
 import uuid
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group, Permission
+from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
 from django.utils import timezone
 
 from chatrouting import counters
-from chatrouting.chat import broadcasting
+from chatrouting.chat import broadcasting, broadcasts
 from chatrouting.chat.broadcasts import keep
 from chatrouting.chat.messages import Audience, SendBroadcast
 from chatrouting.chat.models import Broadcast, Undelivered
@@ -15,6 +19,9 @@ from chatrouting.database import in_database
 from chatrouting.stream.publishing import event_log
 from chatrouting.stream.valkey import valkey
 from chatrouting.testing.people import make_people
+from chatrouting.threads.rules import Person
+from routing_core.errors import PermissionDenied
+from tests.chat.asking import a_context
 from tests.stream.streams import meta_key
 
 
@@ -47,6 +54,35 @@ async def test_everybody_is_told_once_in_batches(people):
     assert await heights(people) == [1] * 8
     assert seen == [3, 6, 8]
     assert (await again(broadcast)).completed_at is not None
+
+
+def holding_twice(people):
+    """To who has a permission: these people themselves and by two groups, and the superusers of other tests."""
+    kind, name = ContentType.objects.get_for_model(Broadcast), uuid.uuid4().hex
+    held = Permission.objects.create(content_type=kind, codename=name, name=name)
+    users = get_user_model().objects.filter(pk__in=[each.user_id for each in people])
+    held.user_set.set(users)
+    for number in range(2):
+        group = Group.objects.create(name=f"{name} {number}")
+        group.permissions.add(held)
+        group.user_set.set(users)
+    with transaction.atomic():
+        audience = Audience(permission=f"chatrouting_chat.{name}")
+        return keep(None, SendBroadcast(content=name, audience=audience))
+
+
+@pytest.mark.parametrize("batch", [1, broadcasting.BATCH])
+async def test_who_has_a_permission_twice_is_told_once_and_counts_once(people, batch):
+    """Row 74: whether the next batch begins right after them or not."""
+    roots = get_user_model().objects.filter(is_active=True, is_superuser=True)
+    holders = len(people) + await in_database(roots.count)
+    broadcast, seen = await in_database(holding_twice, people), []
+
+    await broadcasting.tell(broadcast.pk, lambda told: seen.append(told.reached), batch=batch)
+
+    assert await heights(people) == [1] * 8
+    assert (broadcast.total, seen[-1]) == (holders, holders)
+    assert len(seen) == math.ceil(holders / batch)
 
 
 async def test_one_that_is_done_is_not_told_again(people):
@@ -145,3 +181,46 @@ async def test_a_stream_that_goes_on_refusing_is_tried_less_and_less_and_then_li
     row = await in_database(Undelivered.objects.get, broadcast=broadcast)
     assert pauses == [5, 10, 20, 40, 80, 160, 320]
     assert (row.tries, row.due_at) == (broadcasting.TRIES, None)
+
+
+async def test_a_broadcast_of_an_account_that_is_gone_is_refused(people):
+    """Its socket is open for a moment after the deletion; the admin's log names nobody then."""
+    gone = Person(people[0].user_id, people[0].name)
+    await in_database(get_user_model().objects.filter(pk=gone.id).delete)
+    message = SendBroadcast(content="x", audience=Audience(all=True))
+
+    with pytest.raises(PermissionDenied):
+        await broadcasts.broadcast(a_context(gone), message)
+
+
+async def test_one_whose_audience_is_gone_keeps_no_other_back(people):
+    """Its permission was deleted since it was accepted: it is done, and who comes after it is told."""
+
+    def two():
+        return Broadcast.objects.create(
+            content="x", level="info", audience={"permission": "no.more"}, total=1
+        ), kept(people)
+
+    nobody, everybody = await in_database(two)
+
+    await broadcasting._tell_due()
+
+    assert await heights(people) == [1] * 8
+    assert (await again(nobody)).completed_at is not None
+    assert (await again(everybody)).completed_at is not None
+
+
+async def test_one_that_fails_keeps_no_other_back(people, monkeypatch):
+    bad, good = await in_database(lambda: (kept(people[:1]), kept(people)))
+    event = broadcasting._event
+
+    def told(held):
+        if held.pk == bad.pk:
+            raise RuntimeError("no")
+        return event(held)
+
+    monkeypatch.setattr(broadcasting, "_event", told)
+    await broadcasting._tell_due()
+
+    assert await heights(people) == [1] * 8
+    assert (await again(good)).completed_at is not None

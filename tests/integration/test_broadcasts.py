@@ -1,27 +1,31 @@
 """Telling many at once, on a running server."""
 
+import uuid
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.contrib.contenttypes.models import ContentType
 from django.utils import timezone
 
+from chatrouting.chat.broadcasts import PERMISSION
 from chatrouting.chat.models import Broadcast, Undelivered
 from chatrouting.database import in_database
 from chatrouting.stream.valkey import valkey
 from chatrouting.testing.frames import assert_error
-from chatrouting.testing.people import make_people, make_person
+from chatrouting.testing.people import allow, make_people, make_person
 from tests.agents.waiting import until
 from tests.stream.streams import meta_key
 
 
 def allowed(name: str):
-    person = make_person(name)
-    permission = Permission.objects.get(
-        codename="broadcast", content_type__app_label="chatrouting_chat"
-    )
-    get_user_model().objects.get(pk=person.user_id).user_permissions.add(permission)
-    return person
+    return allow(make_person(name), PERMISSION)
+
+
+def robbed(person):
+    """The person has no permission any more."""
+    get_user_model().objects.get(pk=person.user_id).user_permissions.clear()
 
 
 @pytest.fixture
@@ -60,19 +64,42 @@ async def test_a_broadcast_to_all_reaches_every_connected_user_once(web, worker,
         assert back.welcome["seq"] == 1
 
 
-async def test_a_broadcast_to_some_reaches_exactly_those(web, worker, sender, people):
-    """Row 73."""
+def the_first(people):
+    return {"users": [people[0].user_id]}, 1
+
+
+def all_but_the_second_and_the_sender(people):
+    active = get_user_model().objects.filter(is_active=True).count()
+    return {"exclude": [each.user_id for each in people[1:]]}, active - 2
+
+
+def holders_of_what_the_first_holds(people):
+    """By a permission that is made for it: nobody but the superusers of other tests has it too."""
+    kind = ContentType.objects.get_for_model(Broadcast)
+    name = f"hears_{uuid.uuid4().hex}"
+    Permission.objects.create(content_type=kind, codename=name, name=name)
+    allow(people[0], f"chatrouting_chat.{name}")
+    roots = get_user_model().objects.filter(is_active=True, is_superuser=True).count()
+    return {"permission": f"chatrouting_chat.{name}"}, 1 + roots
+
+
+@pytest.mark.parametrize(
+    "chosen", [the_first, all_but_the_second_and_the_sender, holders_of_what_the_first_holds]
+)
+async def test_a_broadcast_to_some_reaches_exactly_those(web, worker, sender, people, chosen):
+    """Rows 73, 74: once each, and it says how many they are."""
     a, b, _ = people
     async with (
         await web.connect(sender) as s,
         await web.connect(a) as first,
         await web.connect(b) as second,
     ):
-        audience = {"users": [a.user_id]}
+        audience, users = await in_database(chosen, (a, b, sender))
         sent = await s.ask("broadcast", content="x", audience=audience, level="critical")
-        assert sent["payload"] == {"users": 1, "duplicate": False}
+        assert sent["payload"] == {"users": users, "duplicate": False}
         told = await first.expect_event("system_message")
         assert told["payload"] == {"content": "x", "level": "critical", "scope": "some"}
+        await first.assert_silent()
         await second.assert_silent()
         await s.assert_silent()
 
@@ -121,6 +148,22 @@ async def test_a_repeated_broadcast_is_sent_once(web, worker, sender, people):
         assert second["payload"] == {**first["payload"], "duplicate": True}
         await a.expect_event("system_message")
         await a.assert_silent()
+
+
+async def test_a_repeated_one_is_answered_as_before_though_its_sender_may_no_more(
+    web, sender, people
+):
+    """Row 23: and the next one is denied."""
+    asked = {"content": "x", "audience": {"users": [people[0].user_id]}}
+    async with await web.connect(sender) as s:
+        first = await s.ask("broadcast", id="b1", **asked)
+        await in_database(robbed, sender)
+
+        second = await s.ask("broadcast", id="b1", **asked)
+        third = await s.ask("broadcast", id="b2", **asked)
+
+    assert second["payload"] == {**first["payload"], "duplicate": True}
+    assert_error(third, "b2", "permission_denied")
 
 
 async def test_a_broadcast_without_the_permission_is_denied_and_audited(web, people):

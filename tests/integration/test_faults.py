@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from django.db import connections
 
 from chatrouting.connections.models import Connection
 from chatrouting.database import in_database
@@ -16,8 +17,10 @@ from chatrouting.serving.valkey import EmbeddedValkey
 from chatrouting.testing.frames import assert_error
 from chatrouting.testing.order import check_run
 from chatrouting.testing.system import System, wait_until
+from tests.agents.waiting import until
 
 TAKEN_OVER_SECONDS = 10
+REFUSED_SECONDS = 8
 
 
 def ends(client, run_id):
@@ -205,6 +208,45 @@ def _kill_and_restart(valkey):
 def _kill(valkey):
     os.kill(valkey.pid, signal.SIGKILL)
     wait_until(lambda: not valkey.alive, "the end of Valkey")
+
+
+def _hang(valkey):
+    os.kill(valkey.pid, signal.SIGSTOP)
+
+
+def _wake(valkey):
+    os.kill(valkey.pid, signal.SIGCONT)
+
+
+def _restart(valkey):
+    valkey.restart()
+
+
+@pytest.mark.parametrize(("leave", "come_back"), [(_kill, _restart), (_hang, _wake)])
+async def test_who_connects_while_valkey_is_away_is_told_to_come_back(
+    island, alice, tmp_path, leave, come_back
+):
+    """Row 53: `bye` and 4103 in bounded time, whether nobody answers there or somebody hangs."""
+    valkey, web = island
+    leave(valkey)
+    try:
+        async with asyncio.timeout(REFUSED_SECONDS), await web.open(alice) as refused:
+            bye = await refused.expect_close(4103)
+        await until(lambda: in_database(_no_connection, tmp_path.name))
+    finally:
+        await asyncio.to_thread(come_back, valkey)
+
+    assert [frame["type"] for frame in refused.frames] == ["bye"]
+    assert bye["reconnect"] == "backoff"
+    async with await web.connect(alice) as back:
+        assert (await back.ping())["type"] == "pong"
+
+
+def _no_connection(database):
+    try:
+        return not Connection.objects.using(database).exists()
+    finally:
+        connections[database].close()
 
 
 async def test_what_is_said_while_valkey_is_away_is_accepted_and_told_later(island, alice):

@@ -1,8 +1,10 @@
 """What a process holds is flat: many messages and many connections leave nothing behind."""
 
 import asyncio
+import time
 from contextlib import AsyncExitStack
 
+from chatrouting.conf import ChatSettings
 from chatrouting.connections.models import Connection
 from chatrouting.database import in_database
 from chatrouting.testing.people import make_person
@@ -68,3 +70,24 @@ async def test_many_messages_and_reconnects_leave_the_counts_flat(system, worker
     left = Connection.objects.filter(user_id=person.user_id)
     assert not await in_database(left.exists)
     report(f"{MESSAGES} messages, {RECONNECTS} reconnects: {max(more):+} objects in a process")
+
+
+async def test_the_limits_as_shipped_lock_nobody_out_in_normal_use(system):
+    """Row 87: 200 messages, some at once and the others at just under the rate, and 50 reconnects."""
+    web, conf = webs(system), ChatSettings()
+    person = await in_database(make_person)
+    at_once = conf.messages_burst * 8 // 10  # a tenth may be held for the person in another process
+    pause = 60 / conf.messages_per_minute / 0.95
+    async with await web.connect(person) as staying:
+        client = await web.connect(person)
+        began = time.monotonic()
+        for number in range(MESSAGES):
+            if number % (MESSAGES // RECONNECTS) == 0:
+                await client.close()
+                client = await web.connect(person)
+            due = began + pause * max(0, number - at_once)
+            await asyncio.sleep(due - time.monotonic())  # the pace of somebody who reads
+            answer = await client.ask(("ping", "list_threads")[number % 2])
+            assert answer["type"] in ("pong", "thread_list"), (number, answer)
+        await client.close()
+        await staying.assert_silent()

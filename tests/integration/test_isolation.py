@@ -61,6 +61,9 @@ def _theirs(accepted):
         "starting": ("start_agent", {"thread_id": thread, "agent": "demo", "content": "me too"}),
         "deleting": ("delete_thread", {"thread_id": thread}),
         "renaming": ("rename_thread", {"thread_id": thread, "title": "mine"}),
+        "letting in": ("add_member", {"thread_id": thread, "username": "anybody"}),
+        "letting out": ("remove_member", {"thread_id": thread, "username": "anybody"}),
+        "typing": ("user_typing", {"thread_id": thread, "is_typing": True}),
     }
 
 

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 import pytest
 
 from chatrouting.serving.exiting import EXIT_CODE
+from chatrouting.testing.frames import assert_error
 from chatrouting.testing.order import check_run
 
 
@@ -42,7 +43,7 @@ async def test_a_run_outlives_a_database_that_is_locked(
         run_id = accepted["payload"]["run_id"]
         await a.expect_event(begun, run_id=run_id)
         with locked(tmp_path / "db.sqlite3"):
-            refused = await a.ask("user_message", content="hello")
+            refused = await a.ask("user_message", "refused", content="hello")
             await asyncio.to_thread(worker.has_said, f"the database is away, {waits}", 20)
             assert a.of_run(run_id)[-1]["type"] != "agent_completed"
         events = await a.whole_run(run_id)
@@ -56,7 +57,7 @@ async def test_a_run_outlives_a_database_that_is_locked(
     assert end["content"].endswith(written)
     said = [each["content"] for each in history["payload"]["messages"]]
     assert said == [content, end["content"]]
-    assert (refused["type"], refused["payload"]["code"]) == ("error", "overloaded")
+    assert_error(refused, "refused", "overloaded", retry_after_ms=2_000)
 
 
 async def test_a_web_process_that_is_told_to_end_waits_for_no_lock(
