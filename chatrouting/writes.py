@@ -10,7 +10,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Model, QuerySet
 
 from chatrouting.batches import Batches
@@ -45,7 +45,8 @@ class Writes:
         """Do the work, return what it returns, raise what it raises.
 
         It has to make its own transaction, which is a savepoint where it shares one: an error leaves nothing
-        of it, and everything of the others. Raises what `in_database` raises as well.
+        of it, and everything of the others. Where the shared one cannot be committed the work is done again,
+        so it may change nothing but the database. Raises what `in_database` raises as well.
         """
         if connection.features.has_select_for_update:  # rows are locked: others do not wait
             return await in_database(work)
@@ -67,14 +68,27 @@ class _Piece:
     error: Exception | None = None
 
     def do(self) -> None:
+        self.error = None
         try:
-            self.value = self.bound.run(self.work)
+            self.value = self.bound.copy().run(self.work)
         except Exception as error:  # noqa: BLE001 - reason: not handled but passed on, to who asked for it
             self.error = error
 
 
 def _do_all(pieces: Sequence[_Piece]) -> None:
-    """Raises where one has failed in a way that takes the transaction with it: then nothing is kept of any."""
+    """Together; or each alone, where one of them left what the commit refuses: that is told to it only.
+
+    SQLite looks at foreign keys no earlier than that, and does not say whose row it was.
+    Raises where one has failed in a way that takes the transaction with it: then nothing is kept of any.
+    """
+    try:
+        _do_together(pieces)
+    except IntegrityError:
+        for piece in pieces:
+            piece.do()
+
+
+def _do_together(pieces: Sequence[_Piece]) -> None:
     with transaction.atomic():
         for piece in pieces:
             piece.do()

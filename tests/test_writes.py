@@ -8,11 +8,12 @@ from contextvars import ContextVar
 
 import pytest
 from django.contrib.auth import get_user_model
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.transaction import TransactionManagementError
 
 from chatrouting.database import in_database
 from chatrouting.testing.system import wait_until
+from chatrouting.threads.rules import Person, new_thread
 from chatrouting.writes import TOGETHER, Writes, update_in_order
 from tests.agents.at_once import stands_at_a_lock
 
@@ -33,6 +34,14 @@ def make(name, error=None):
         if error is not None:
             raise error
     return name
+
+
+def make_of_nobody(name=""):
+    """Leave a thread of a user who is not there: it is the commit that refuses it. Make a user of this name."""
+    with transaction.atomic():
+        new_thread(Person("0", "nobody"), "title")
+        if name:
+            make(name)
 
 
 async def exist(*names):
@@ -105,6 +114,35 @@ async def test_what_the_database_refuses_takes_nothing_of_the_others_with_it():
     assert third == other
     assert {type(each).__name__ for each in same} == {"str", "IntegrityError"}
     assert await exist(name, other) == {name, other}
+
+
+async def test_what_the_commit_refuses_takes_nothing_of_the_others_with_it():
+    before, after = named(), named()
+
+    one, refused, other = await together(lambda: make(before), make_of_nobody, lambda: make(after))
+
+    assert (one, type(refused), other) == (before, IntegrityError, after)
+    assert await exist(before, after) == {before, after}
+
+
+async def test_what_failed_because_of_work_that_is_not_kept_is_done():
+    name = named()
+
+    refused, made = await together(lambda: make_of_nobody(name), lambda: make(name))
+
+    assert (type(refused), made) == (IntegrityError, name)
+    assert await exist(name) == {name}
+
+
+async def test_work_that_is_done_again_finds_what_was_bound_as_it_was():
+    def bind():
+        before = bound.get()
+        bound.set("by the work")
+        return before
+
+    _, found = await together(make_of_nobody, bind)
+
+    assert found == "nothing"
 
 
 @only_together

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 import msgspec
+from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
@@ -14,7 +15,7 @@ from chatrouting.chat.context import Context
 from chatrouting.chat.messages import as_stored
 from chatrouting.chat.models import Receipt
 from chatrouting.conf import chat_settings
-from routing_core.errors import InvalidFrame, Overloaded
+from routing_core.errors import InvalidFrame, Overloaded, PermissionDenied
 from routing_core.messages import Message
 
 # The first may find a receipt that is too old, the second one of another that found it too.
@@ -38,7 +39,7 @@ def once(
     """Do the work of this message, or give the answer it got before with `duplicate` set.
 
     One that comes while the first is at work waits for it. Errors leave no receipt. Raises
-    `InvalidFrame` where the id was used for another message.
+    `InvalidFrame` where the id was used for another message, and `PermissionDenied` where the account is gone.
     """
     digest = _digest(message)
     mine = Receipt.objects.filter(user_id=ctx.user.id, request_id=ctx.request.id)
@@ -55,6 +56,9 @@ def once(
             if given is not None:
                 return Done(_repeated(given, digest, reply_type), None)
             mine.filter(created_at__lt=_kept_since()).delete()
+        except IntegrityError:
+            _demand_account(ctx)
+            raise
     raise Overloaded(retry_after_ms=1_000)
 
 
@@ -62,6 +66,12 @@ def is_repeated(ctx: Context) -> bool:
     """Whether there is a receipt for this message: what stands before the work need not be done again."""
     mine = Receipt.objects.filter(user_id=ctx.user.id, request_id=ctx.request.id)
     return mine.filter(created_at__gte=_kept_since()).exists()
+
+
+def _demand_account(ctx: Context) -> None:
+    """Its rows name the account, whose sockets are open for a moment after it was deleted: the commit fails."""
+    if not get_user_model().objects.filter(pk=ctx.user.id).exists():
+        raise PermissionDenied from None
 
 
 class _Given(Exception):
