@@ -158,7 +158,7 @@ class Tools(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """Everything an agent is given. `history` ends with the question.
+    """Everything an agent is given. `history`, the newest of the thread, ends with the question.
 
     `saved` is what the agent last `Saved` in this run, None where it begins; `text` is what it had written
     by then, which stands; `usage` is what it had counted.
