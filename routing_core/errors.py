@@ -123,7 +123,7 @@ class PermissionDenied(RoutingError):
 
 
 class Busy(RoutingError):
-    """The thread's queue is full, or a run is at work in it and `on_busy` is `reject`."""
+    """A queue is full; or `on_busy` is `reject` and the run would wait, for its thread or for `runs_per_user`."""
 
     code = ErrorCode.BUSY
     retryable = True

@@ -9,7 +9,7 @@ missed and none is made twice. Locks are taken in one order, or two would wait f
 users by id, then runs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from typing import TypeAlias
 from uuid import UUID
@@ -116,33 +116,46 @@ def admit_missed(limit: int) -> list[Run]:
     return admit(alone_with(users.order_by().values_list("user_id", flat=True).distinct()[:limit]))
 
 
-def position(run: Run) -> int:
-    """How many of what it waits for come first, and itself: 1 is next, 0 that it waits no more.
-
-    Of a run that is not the first of its thread's queue, that queue is meant; else its user's line, where
-    a run of the thread is not at work.
-    """
-    return dict(_places([run])).get(run.pk, 0)
+def waits_for_its_user(run: Run) -> bool:
+    """Whether nothing but its user's limit keeps this run waiting."""
+    return _ready(Run.objects.filter(pk=run.pk)).exists()
 
 
-def come_first(run: Run) -> None:
-    """Let a queued run be the next of its thread. The caller holds the thread's row."""
-    others = _queue(run.thread_id).exclude(pk=run.pk)
-    first = others.values_list("turn", flat=True).first()
+def come_first(run: Run) -> Run | None:
+    """Let a queued run be the next of its thread; returns the one that was. The caller holds the thread's row."""
+    first = _queue(run.thread_id).exclude(pk=run.pk).first()
     if first is not None:
-        run.turn = first - 1
+        run.turn = first.turn - 1
         run.save(update_fields=["turn"])
+    return first
 
 
-def positions(thread_id: UUID) -> tuple[tuple[int, Run], ...]:
-    """Every run that waits in a thread, with its position."""
-    return placed(_queue(thread_id))
+def positions(
+    thread_ids: Iterable[UUID], user_ids: Iterable[UserId | None]
+) -> tuple[tuple[int, Run], ...]:
+    """Every run that waits in one of these threads, or in the line of one of these users, with its position."""
+    waiting: list[Run] = []
+    for thread_id in set(thread_ids):
+        waiting += _with_overtaken(_queue(thread_id))
+    for user_id in set(user_ids):
+        waiting += _line(user_id)
+    return placed(waiting)
+
+
+def positions_near(runs: Collection[Run]) -> tuple[tuple[int, Run], ...]:
+    """As `positions`, of the threads and the users of these runs: what any of them could have kept waiting."""
+    return positions((run.thread_id for run in runs), (run.user_id for run in runs))
+
+
+def moved_by(run: Run) -> tuple[tuple[int, Run], ...]:
+    """Runs whose position is another since this one has come, and itself where it waits, each with its own."""
+    return placed([run, *_behind_in_line(run)])
 
 
 def moved_after(run: Run, admitted: Iterable[Run]) -> tuple[tuple[int, Run], ...]:
     """Runs whose position is another since this one left off and those were admitted, each with its own."""
     waiting = _queue(run.thread_id)
-    behind = list(waiting if run.status in ACTIVE else waiting.filter(turn__gt=run.turn))
+    behind = _with_overtaken(waiting if run.status in ACTIVE else waiting.filter(turn__gt=run.turn))
     lines = {each.user_id for each in admitted} | ({run.user_id} if _was_in_line(run) else set())
     for thread_id in {each.thread_id for each in admitted} - {run.thread_id}:
         behind += _queue(thread_id)
@@ -158,10 +171,26 @@ def moved_since(told: Sequence[tuple[int, Run]]) -> tuple[tuple[int, Run], ...]:
 
 
 def placed(runs: Iterable[Run]) -> tuple[tuple[int, Run], ...]:
-    """Those of them that wait, each with its position."""
+    """Those of them that wait, each with its position: how many come first, and itself, so that 1 is next.
+
+    Of a run that is not the first of its thread's queue, that queue is meant; else its user's line, where
+    a run of the thread is not at work.
+    """
     waiting = {each.pk: each for each in runs}
     places = _places(waiting.values())
     return tuple((place, waiting[run_id]) for run_id, place in places)
+
+
+def _with_overtaken(queue: Iterable[Run]) -> list[Run]:
+    """These, and those before which the first of them comes into its user's line when its thread lets it."""
+    waiting = list(queue)
+    return [*waiting, *(after for first in waiting[:1] for after in _behind_in_line(first))]
+
+
+def _behind_in_line(run: Run) -> list[Run]:
+    """What stands behind it in its user's line; nothing where it is not in there."""
+    line = list(_line(run.user_id))
+    return line[line.index(run) + 1 :] if run in line else []
 
 
 def _was_in_line(run: Run) -> bool:

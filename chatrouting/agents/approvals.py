@@ -5,7 +5,7 @@ transaction of its own: where the run was about to wait and did not yet, it look
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,11 +16,12 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from msgspec.structs import replace
 
-from chatrouting.agents.admission import admit, alone_after
+from chatrouting.agents import journal
+from chatrouting.agents.admission import UserId, admit, alone_after
 from chatrouting.agents.contract import ToolResult, ToolStatus, Usage
 from chatrouting.agents.journal import RunOver, shown_arguments
-from chatrouting.agents.messages import ApprovalRequired, ApprovalResolved
-from chatrouting.agents.models import OPEN, Approval, Run, SavedState, ToolCall
+from chatrouting.agents.messages import ApprovalRequired, ApprovalResolved, ToolExecuting
+from chatrouting.agents.models import Approval, Run, SavedState, ToolCall
 from chatrouting.agents.statuses import RunStatus
 from chatrouting.conf import chat_settings
 from chatrouting.threads.models import Thread
@@ -50,13 +51,13 @@ class Shown:
 
 
 @transaction.atomic
-def require(call: ToolCall) -> Approval:
-    """The call waits for a decision from now on. Raises `RunOver` where the run's end has closed it."""
-    still_open = ToolCall.objects.filter(pk=call.pk, status__in=OPEN)
-    if not still_open.update(status=ToolCall.Status.WAITING):
+def require(run: Run, call: ToolCall) -> Approval:
+    """The call waits for a decision from now on. Raises `RunOver` where it has ended, or the run moved on."""
+    if not journal.still_open(run, call).update(status=ToolCall.Status.WAITING):
         raise RunOver
-    seconds = timedelta(seconds=chat_settings().approval_seconds)
-    return Approval.objects.create(call=call, expires_at=timezone.now() + seconds)
+    until = timezone.now() + timedelta(seconds=chat_settings().approval_seconds)
+    approval, _ = Approval.objects.get_or_create(call=call, defaults={"expires_at": until})
+    return approval
 
 
 def decide(call: ToolCall, decision: Decision) -> tuple[Approval, bool]:
@@ -90,15 +91,42 @@ def close(run: Run) -> None:
         _deny(Approval.objects.filter(pk__in=left), timezone.now())
 
 
-def start(call: ToolCall) -> bool:
-    """Note that the approved call is about to be made. False where somebody did before, or ended it."""
-    waiting = ToolCall.objects.filter(pk=call.pk, status=ToolCall.Status.WAITING)
-    return bool(waiting.update(status=ToolCall.Status.STARTED))
+@transaction.atomic
+def close_early(run: Run) -> bool:
+    """As `close`, of a run about to end, so that this is told before its calls end. False where it moved on."""
+    is_held = journal.held(run).exists()
+    if is_held:
+        close(run)
+    return is_held
+
+
+@transaction.atomic
+def start(run: Run, call: ToolCall) -> None:
+    """Note that the approved call is about to be made. Raises `RunOver` as `require` does."""
+    if not journal.still_open(run, call).update(status=ToolCall.Status.STARTED):
+        raise RunOver
+
+
+def end(run: Run, call: ToolCall, result: ToolResult, duration_ms: int) -> ToolCall:
+    """End the call: nothing is left to decide about it. Returns and raises what `journal.end` does."""
+    kept = journal.kept_of(result, duration_ms)
+    with transaction.atomic():
+        row = journal.end(run, call, kept)
+        approval = read_with(row)
+        if approval is not None and not approval.decision:
+            _deny(Approval.objects.filter(pk=row.pk), timezone.now())
+            approval.refresh_from_db()
+    return row
 
 
 def of(call: ToolCall) -> Approval | None:
     """What was asked about this call; None where nothing was."""
     return Approval.objects.filter(pk=call.pk).first()
+
+
+def read_with(call: ToolCall) -> Approval | None:
+    """The same, of a call that was read together with it."""
+    return getattr(call, "approval", None)
 
 
 def refused(call: ToolCall, approval: Approval) -> ToolResult | None:
@@ -119,15 +147,14 @@ def arguments_of(call: ToolCall, approval: Approval) -> dict[str, Any]:
 def begin_waiting(run: Run, shown: Shown) -> list[Run] | None:
     """Let go of a run until there is a decision. Returns the runs of its user that may begin meanwhile.
 
-    None where it is to be stopped, or another worker has it.
+    Again, where the answer of the first time was lost, it returns those that no worker has had yet. None where
+    the run is to be stopped. Raises `RunOver` where another worker has it.
     """
     Thread.objects.select_for_update().filter(pk=run.thread_id).first()
     users = alone_after(run)
-    held = Run.objects.filter(
-        pk=run.pk, status=RunStatus.RUNNING, fence=run.fence, cancel_requested_at=None
-    )
     usage = shown.usage
-    waits = held.update(
+    unstopped = journal.held(run).filter(cancel_requested_at=None)
+    waits = unstopped.update(
         status=RunStatus.WAITING,
         worker="",
         lease_until=None,
@@ -137,11 +164,21 @@ def begin_waiting(run: Run, shown: Shown) -> list[Run] | None:
         output_tokens=usage.output_tokens if usage else None,
     )
     if not waits:
-        return None
+        return _admitted_before(run, users)
     SavedState.objects.update_or_create(
         run=run, defaults={"shown_text": shown.text, "shown_thoughts": shown.thoughts}
     )
     return admit(users)
+
+
+def _admitted_before(run: Run, users: Iterable[UserId]) -> list[Run] | None:
+    """What `begin_waiting` returns of a run that it could not let go of, or had let go of already."""
+    found = Run.objects.select_for_update(no_key=True).filter(pk=run.pk, fence=run.fence).first()
+    if found is None:
+        raise RunOver
+    if found.status == RunStatus.RUNNING and found.cancel_requested_at is not None:
+        return None
+    return list(Run.objects.filter(user_id__in=users, status=RunStatus.RUNNING, fence=0))
 
 
 def wake(run_id: UUID) -> Run | None:
@@ -170,6 +207,23 @@ def stopped(limit: int) -> list[Run]:
     """Runs that wait although they are to be stopped."""
     found = Run.objects.filter(status=RunStatus.WAITING, cancel_requested_at__isnull=False)
     return list(found.select_related("question")[:limit])
+
+
+def told_before_end(
+    call: ToolCall, approval: Approval | None
+) -> list[ToolExecuting | ApprovalRequired | ApprovalResolved]:
+    """All that is said of a call before its end, in order. Each counts once, under its key, whoever says it."""
+    return [journal.told_begin(call), *told_asked(call, approval)]
+
+
+def told_asked(
+    call: ToolCall, approval: Approval | None
+) -> list[ApprovalRequired | ApprovalResolved]:
+    """The question about a call, and the decision that there is; nothing where nothing was asked."""
+    if approval is None:
+        return []
+    required = told_required(call, approval)
+    return [required, told_resolved(call, approval)] if approval.decision else [required]
 
 
 def told_required(call: ToolCall, approval: Approval) -> ApprovalRequired:

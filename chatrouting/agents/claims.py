@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from chatrouting.agents.models import Run
 from chatrouting.agents.retries import is_free
+from chatrouting.agents.runs import untold_ends
 from chatrouting.agents.statuses import RunStatus
 from chatrouting.conf import chat_settings
 from chatrouting.threads.rules import members_of
@@ -26,13 +27,15 @@ class Claimed:
     """A run held by a worker.
 
     `recovered`: another worker left it: its lease ran out, or it was to rest and is to be stopped. `resumed`:
-    it waited for a person, who has decided. `members`: who was in its thread.
+    it waited for a person, who has decided. `members`: who was in its thread. `untold`: runs of its thread whose
+    end is not told yet, which is to come first.
     """
 
     run: Run
     recovered: bool
     resumed: bool = False
     members: Sequence[str] = ()
+    untold: Sequence[Run] = ()
 
 
 def claim(run_id: UUID, worker: str) -> Claimed | None:
@@ -44,7 +47,12 @@ def claim_all(run_ids: Iterable[UUID], worker: str) -> dict[UUID, Claimed]:
     """As `claim`, many in one transaction: those that were taken."""
     taken = _take(set(run_ids), worker, timezone.now())
     members = members_of({run.thread_id for run, _ in taken})
-    return {run.pk: _claimed(run, change, members.get(run.thread_id, [])) for run, change in taken}
+    untold = untold_ends({run.thread_id for run, _ in taken if not run.question.is_first})
+    found = {}
+    for run, change in taken:
+        of_thread = members.get(run.thread_id, []), untold.get(run.thread_id, [])
+        found[run.pk] = _claimed(run, change, *of_thread)
+    return found
 
 
 @transaction.atomic
@@ -89,13 +97,13 @@ def _change(run: Run, worker: str, now: datetime) -> _Change:
     )
 
 
-def _claimed(run: Run, change: _Change, members: Sequence[str]) -> Claimed:
+def _claimed(run: Run, change: _Change, members: Sequence[str], untold: Sequence[Run]) -> Claimed:
     resumed = run.waiting_since is not None
     rested = run.retry_at is not None and run.cancel_requested_at is None
     recovered = run.attempt > 0 and not resumed and not rested
     for name, value in asdict(change).items():
         setattr(run, name, value)
-    return Claimed(run, recovered, resumed, members)
+    return Claimed(run, recovered, resumed, members, untold)
 
 
 def _deadline(run: Run, now: datetime) -> datetime:

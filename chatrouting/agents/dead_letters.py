@@ -11,6 +11,7 @@ from chatrouting.agents.masking import storable
 from chatrouting.agents.models import DeadLetter, Run
 from chatrouting.agents.statuses import Priority, RunStatus
 from chatrouting.conf import chat_settings
+from chatrouting.stream.publishing import Refusals, StreamRefused
 from chatrouting.threads.rules import Person, add_question, thread_of
 from routing_core.errors import NotFound
 
@@ -32,6 +33,8 @@ def note_failure(kind: DeadLetter.Kind, run_id: UUID, error: BaseException) -> b
     letter = letters.get(kind=kind, run_id=run_id)
     letter.tries += 1
     letter.reason = storable(f"{type(error).__name__}: {error}")[:500]
+    if isinstance(error, StreamRefused):
+        letter.untold = error.user_ids
     pause = min(FIRST_PAUSE_SECONDS * 2 ** (letter.tries - 1), LONGEST_PAUSE_SECONDS)
     letter.next_at = timezone.now() + timedelta(seconds=pause)
     given_up = letter.tries >= chat_settings().publication_tries
@@ -39,6 +42,18 @@ def note_failure(kind: DeadLetter.Kind, run_id: UUID, error: BaseException) -> b
     letter.state = State.DEAD if dead else State.TRYING
     letter.save()
     return dead
+
+
+def untold(kind: DeadLetter.Kind, run_id: UUID) -> list[str] | None:
+    """Whom a publication is still to be told, where it failed for some; None: everybody."""
+    letter = DeadLetter.objects.filter(kind=kind, run_id=run_id)
+    ids: list[str] | None = letter.values_list("untold", flat=True).first()
+    return ids
+
+
+def note_told(kind: DeadLetter.Kind, run_id: UUID, refusals: Refusals) -> None:
+    """Everybody has been told but these, as far as it could be told at all."""
+    DeadLetter.objects.filter(kind=kind, run_id=run_id).update(untold=list(refusals))
 
 
 def note_success(kind: DeadLetter.Kind, run_id: UUID) -> None:

@@ -3,21 +3,18 @@
 import asyncio
 import contextlib
 import logging
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import msgspec
 from redis.exceptions import RedisError
 
 from chatrouting import counters
-from chatrouting.agents import dead_letters, runs
-from chatrouting.agents.admission import moved_since
-from chatrouting.agents.masking import storable
+from chatrouting.agents import causes, dead_letters, runs
+from chatrouting.agents.admission import moved_since, positions_near
 from chatrouting.agents.messages import (
     AgentCompleted,
-    AgentErrorOccurred,
     RunQueued,
     TokenUsage,
 )
@@ -28,6 +25,7 @@ from chatrouting.agents.removal import conclude
 from chatrouting.agents.statuses import RunStatus
 from chatrouting.batches import Batches
 from chatrouting.database import in_database, patiently
+from chatrouting.outages import log_failure
 from chatrouting.stream.log import Fenced, RunMark, TextChange
 from chatrouting.stream.loops import PerLoop
 from chatrouting.stream.publishing import (
@@ -53,42 +51,6 @@ _ends = PerLoop(lambda: asyncio.Semaphore(ENDS_AT_ONCE))
 _published = PerLoop(lambda: Batches[UUID, None](runs.mark_published))
 
 CONTENT_BYTES = 256 * 1024
-TELL_THE_OPERATOR = ("Tell the operator of this site.",)
-# Code of a failure → whether the same question may be asked again, and what may help.
-ADVICE: dict[str, tuple[bool, tuple[str, ...]]] = {
-    "agent_failed": (True, ("Ask again.",)),
-    "agent_not_installed": (False, ("Choose another agent.",)),
-    "model_answer_cut": (True, ("Ask again.",)),
-    "model_answer_invalid": (True, ("Ask again.",)),
-    "model_answer_too_long": (False, ("Ask for less at once.",)),
-    "model_busy": (True, ("Ask again in a few minutes.",)),
-    "model_context_full": (False, ("Begin a new thread.", "Write less at once.")),
-    "model_failed": (True, ("Ask again.",)),
-    "model_filtered": (False, ("Put the question in other words.",)),
-    "model_limit_reached": (False, ("Ask for less at once.",)),
-    "model_not_configured": (False, TELL_THE_OPERATOR),
-    "model_quota_used_up": (False, TELL_THE_OPERATOR),
-    "model_refused_key": (False, TELL_THE_OPERATOR),
-    "model_refused_request": (False, TELL_THE_OPERATOR),
-    "model_timeout": (True, ("Ask again.",)),
-    "model_unavailable": (True, ("Ask again in a few minutes.",)),
-    "model_unknown": (False, TELL_THE_OPERATOR),
-    "no_progress": (True, ("Ask again.",)),
-    "run_timeout": (True, ("Ask again.", "Ask for less at once.")),
-    "state_damaged": (True, ("Ask again.",)),
-    "state_not_kept": (False, ("Choose another agent.",)),
-    "token_budget": (True, ("Ask for less at once.",)),
-    "worker_lost": (True, ("Ask again.",)),
-}
-
-
-def failure(
-    run: Run, code: str, text: str, error: BaseException | None = None, *, retryable: bool = False
-) -> runs.Failure:
-    """Why a run failed, for its user. Its trace id, that of the message it answers, stands in the log."""
-    trace_id = run.trace_id or uuid.uuid4().hex
-    logger.error("run %s failed as %s, trace %s", run.pk, code, trace_id, exc_info=error)
-    return runs.Failure(storable(code), storable(text), trace_id, retryable)
 
 
 async def finish(run: Run, ending: runs.Ending) -> bool:
@@ -107,15 +69,12 @@ async def finish(run: Run, ending: runs.Ending) -> bool:
     try:
         if refusals := await publish_news(news):
             _note_delay(run, StreamRefused(refusals))
-        await tell_positions(ended.moved)
+        await _advance(ended)
         if ended.thread_deleted:
             await conclude(run.thread_id)
     except RedisError as error:
         # What it kept waiting begins no earlier than its end is told: by the sweep.
         _note_delay(run, error)
-    else:
-        for admitted in ended.admitted:
-            enqueue(admitted)
     return True
 
 
@@ -158,9 +117,14 @@ def news_of(run: Run, *, called: bool = True) -> News:
 async def publish_end(run: Run) -> None:
     """Append the run's end to the streams of its thread's members. Repeating it does nothing.
 
-    Raises `StreamRefused` where some are damaged: all others have it.
+    For a day: then those who were told are remembered only where somebody was not. Raises `StreamRefused`
+    where some are damaged: all others have it.
     """
-    if refusals := await publish_news(await in_database(news_of, run)):
+    news = await in_database(news_of, run)
+    untold = await in_database(dead_letters.untold, Kind.END, run.pk)
+    if untold is not None:
+        news = replace(news, members=[each for each in news.members if each in untold])
+    if refusals := await publish_news(news):
         raise StreamRefused(refusals)
 
 
@@ -172,7 +136,7 @@ async def publish_news(news: News) -> Refusals:
     """
     run, content = news.run, news.content or await _kept_text(news.run)
     await tell_calls(run, news.members, news.calls)
-    before: list[Message] = [_error(run)] if run.error_code else []
+    before: list[Message] = [causes.told(run)] if run.error_code else []
     refusals = await _tell_end(run, news.members, [*before, _completed(run, content)])
     if not refusals:
         await _published.here.call(run.pk)
@@ -188,9 +152,9 @@ async def _kept_text(run: Run) -> str:
 
 
 async def publish_late(run: Run) -> None:
-    """Publish an end that was kept back. One that cannot be told is tried again, and then is a dead letter:
+    """Publish an end that was kept back, and start what it kept waiting. Raises redis-py's errors.
 
-    then the members are told that the run ended, and no more. Raises redis-py's errors where Valkey is away.
+    One that cannot be told is tried again, and then is a dead letter: the members are told that it ended, no more.
     """
     try:
         await publish_end(run)
@@ -201,16 +165,17 @@ async def publish_late(run: Run) -> None:
         logger.exception("the end of run %s could not be told", run.pk)
         if await in_database(dead_letters.note_failure, Kind.END, run.pk, error):
             members = await in_database(member_ids, run.thread_id)
-            note_refusals(await _tell_end(run, members, [_bare(run)]), f"the end of run {run.pk}")
+            refusals = await _tell_end(run, members, [_bare(run)])
+            note_refusals(refusals, f"the end of run {run.pk}")
+            await in_database(dead_letters.note_told, Kind.END, run.pk, refusals)
+    await _advance(await in_database(runs.aftermath, run))
 
 
 async def heed_end(run_id: UUID) -> None:
-    """Tell of a run that was ended where nobody could tell of it, and start what it kept waiting."""
+    """Tell of a run that was ended where nobody could tell of it, as `publish_late` does."""
     run = await in_database(_ended, run_id)
     if run is not None:
         await publish_late(run)
-        for admitted in await in_database(runs.beside, run):
-            enqueue(admitted)
 
 
 async def _tell_end(run: Run, members: Sequence[str], messages: Sequence[Message]) -> Refusals:
@@ -232,6 +197,13 @@ def _ended(run_id: UUID) -> Run | None:
     return ended.select_related("answer").first()
 
 
+async def _advance(ended: runs.Ended) -> None:
+    """Tell those that wait their places, and the workers of those that may begin."""
+    await tell_positions(ended.moved)
+    for admitted in ended.admitted:
+        enqueue(admitted)
+
+
 async def tell_positions(moved: Sequence[tuple[int, Run]]) -> None:
     """Tell the places of waiting runs, each to its thread's members; nothing of one a worker has by now.
 
@@ -247,23 +219,23 @@ async def tell_positions(moved: Sequence[tuple[int, Run]]) -> None:
         moved = await in_database(moved_since, moved)
 
 
+async def let_begin(admitted: Sequence[Run]) -> None:
+    """Tell the workers of runs that were admitted, and the members the places of those behind them."""
+    for run in admitted:
+        enqueue(run)
+    if admitted:
+        try:
+            await tell_positions(await in_database(positions_near, admitted))
+        except Exception as error:  # noqa: BLE001 - reason: an edge: a place is told when it changes again
+            log_failure(logger, "places in the queue are told later", error)
+
+
 async def _tell_place(run: Run, position: int, members: Sequence[str]) -> None:
     mark = RunMark(str(run.pk), run.fence)
     with contextlib.suppress(Fenced):
         await publish(
             members, Event(RunQueued(position=position), run.thread_id, run.pk, mark=mark)
         )
-
-
-def _error(run: Run) -> AgentErrorOccurred:
-    retryable, suggestions = ADVICE.get(run.error_code, (run.retryable, ()))
-    return AgentErrorOccurred(
-        code=run.error_code,
-        message=run.error_text,
-        retryable=retryable,
-        trace_id=run.trace_id,
-        suggestions=list(suggestions),
-    )
 
 
 def _completed(run: Run, content: str) -> AgentCompleted:

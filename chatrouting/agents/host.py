@@ -13,7 +13,7 @@ from uuid import UUID
 from django.utils import timezone
 from structlog.contextvars import bind_contextvars
 
-from chatrouting.agents import claims, ending, runs
+from chatrouting.agents import causes, claims, ending, runs
 from chatrouting.agents.admission import admit_missed
 from chatrouting.agents.catalogue import installed_agents
 from chatrouting.agents.contract import CrashPolicy
@@ -182,7 +182,7 @@ class RunHost:
             await _once(duty)
 
     async def _admit_missed(self) -> None:
-        await in_database(admit_missed, SWEEP_BATCH)
+        await ending.let_begin(await in_database(admit_missed, SWEEP_BATCH))
 
     async def _publish_late(self) -> None:
         for run in await in_database(runs.unpublished, timezone.now(), SWEEP_BATCH):
@@ -226,11 +226,12 @@ class RunHost:
         elif agent is None and claimed.resumed:
             await self._end_lost(run, attempt=run.attempt)
         elif agent is None:
-            why = ending.failure(run, "agent_not_installed", "This agent is not installed.")
+            why = causes.failure(run, "agent_not_installed", "This agent is not installed.")
             await ending.finish(run, runs.Ending(Outcome.FAILED, failure=why, attempt=0))
         else:
-            resumed, members = claimed.resumed, claimed.members
-            await self._supervise(Supervisor(run, agent, resumed=resumed, members=members), run)
+            resumed, members, untold = claimed.resumed, claimed.members, claimed.untold
+            supervisor = Supervisor(run, agent, resumed=resumed, members=members, untold=untold)
+            await self._supervise(supervisor, run)
 
     async def _supervise(self, supervisor: Supervisor, run: Run) -> None:
         self._supervisors[run.pk] = supervisor
@@ -250,7 +251,7 @@ class RunHost:
         outcome, why = Outcome.CANCELLED, None
         if run.cancel_requested_at is None:
             outcome = Outcome.LOST
-            why = ending.failure(run, "worker_lost", "The worker of this run was lost.")
+            why = causes.failure(run, "worker_lost", "The worker of this run was lost.")
         await end_lost(run, outcome, why, attempt=attempt)
 
 

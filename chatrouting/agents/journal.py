@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 from django.db import transaction
-from django.db.models import Case, F, TextField, Value, When
+from django.db.models import Case, F, QuerySet, TextField, Value, When
 from django.urls import reverse
 from django.utils import timezone
 
@@ -14,6 +14,7 @@ from chatrouting.agents.contract import ToolResult, ToolStatus
 from chatrouting.agents.masking import masked, masked_whole, storable
 from chatrouting.agents.messages import ToolCompleted, ToolExecuting, ToolFailure
 from chatrouting.agents.models import OPEN, Run, ToolCall
+from chatrouting.agents.statuses import RunStatus
 
 RESULT_BYTES = 32 * 1024
 NAME_CHARACTERS = 64
@@ -27,14 +28,24 @@ class RunOver(Exception):
     """The run has ended: no more is heard of its agent."""
 
 
+def held(run: Run) -> QuerySet[Run]:
+    """The run's row while its worker has it: locked by whoever reads it, so that nobody takes it meanwhile."""
+    mine = Run.objects.filter(pk=run.pk, fence=run.fence, status=RunStatus.RUNNING)
+    return mine.select_for_update(no_key=True)
+
+
+def still_open(run: Run, call: ToolCall) -> QuerySet[ToolCall]:
+    """The call while it is open and the run `held`, which is locked first. Change it in a transaction."""
+    return ToolCall.objects.filter(pk=call.pk, status__in=OPEN, run__in=held(run))
+
+
 @transaction.atomic
 def begin(run: Run, call_id: str, name: str, arguments: Mapping[str, Any]) -> ToolCall:
     """Note that the call is about to be made: alone with the run, so that its end finds every call.
 
     Raises `RunOver` where the run has moved on, and `IntegrityError` where it has the call already.
     """
-    held = Run.objects.select_for_update(no_key=True).filter(pk=run.pk, fence=run.fence)
-    if held.first() is None:
+    if not held(run).exists():
         raise RunOver
     return ToolCall.objects.create(
         run=run,
@@ -47,16 +58,24 @@ def begin(run: Run, call_id: str, name: str, arguments: Mapping[str, Any]) -> To
     )
 
 
-def end(call: ToolCall, result: ToolResult, duration_ms: int) -> ToolCall:
-    """Note how the call ended; the row as it stands, which is an earlier end where there was one."""
-    still_open = ToolCall.objects.filter(pk=call.pk, status__in=OPEN)
-    still_open.update(status=result.status.value, duration_ms=duration_ms, **_end_fields(result))
-    return ToolCall.objects.get(pk=call.pk)
+@transaction.atomic
+def end(run: Run, call: ToolCall, kept: Mapping[str, Any]) -> ToolCall:
+    """Note what is kept of the call's end; the row as it stands, which is an earlier end where there was one.
+
+    What was asked about it is read with it. Raises `RunOver` where the run has moved on: then the call is
+    another worker's, and may still be open.
+    """
+    still_open(run, call).update(**kept)
+    found = ToolCall.objects.select_related("approval").filter(pk=call.pk, run__in=held(run))
+    row = found.first()
+    if row is None:
+        raise RunOver
+    return row
 
 
 def of_run(run: Run) -> list[ToolCall]:
-    """The calls of the run, in order."""
-    return list(run.tool_calls.order_by("id"))
+    """The calls of the run, in order, each with what was asked about it."""
+    return list(run.tool_calls.select_related("approval").order_by("id"))
 
 
 def close(run: Run) -> None:
@@ -120,6 +139,11 @@ def shown_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     shown: dict[str, Any] = masked(dict(arguments))
     text = msgspec.json.encode(shown)
     return shown if len(text) <= RESULT_BYTES else {"…": masked(text.decode())}
+
+
+def kept_of(result: ToolResult, duration_ms: int) -> dict[str, Any]:
+    """What is kept of the end of a call. Nobody should have to wait meanwhile: a result may be large."""
+    return {"status": result.status.value, "duration_ms": duration_ms, **_end_fields(result)}
 
 
 def _end_fields(result: ToolResult) -> dict[str, Any]:

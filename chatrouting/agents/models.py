@@ -232,7 +232,8 @@ class DeadLetter(models.Model):
     """What did not come off: a run that ended so, or something its thread's members could not be told.
 
     A publication that fails for another reason than a Valkey that is away is `trying`, ever more slowly,
-    until it is `dead` and waits for an operator. A run is dead at once: its tries are its attempts.
+    until it is `dead` and waits for an operator. A run is dead at once: its tries are its attempts. `untold`: whom
+    a publication is still to be told; null: everybody.
     """
 
     class Kind(models.TextChoices):
@@ -255,6 +256,7 @@ class DeadLetter(models.Model):
     tries = models.PositiveIntegerField(default=0)
     reason = models.CharField(max_length=500)
     created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    untold = models.JSONField(null=True)
     next_at = models.DateTimeField(null=True)
     decided_at = models.DateTimeField(null=True)
     decided_by = models.CharField(max_length=150, blank=True)

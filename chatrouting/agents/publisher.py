@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 from uuid import UUID
 
 from redis.exceptions import RedisError
@@ -18,6 +18,8 @@ from chatrouting.stream.publishing import Event, Refusals, publish_each
 from routing_core.messages import Message
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 QUEUE = 256
 DELTA_CHARACTERS = 16_384
@@ -63,8 +65,9 @@ class RunPublisher:
         audience: Callable[[], Awaitable[Sequence[str]]],
         delta_seconds: float,
         text: str = "",
+        first: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """`text` is what the run has written already and goes on from."""
+        """`text` is what the run has written already and goes on from; `first` is done before all is told."""
         self._key = key
         self._audience = audience
         self._delta_seconds = delta_seconds
@@ -73,6 +76,7 @@ class RunPublisher:
         self._position = len(text)
         self._bytes = len(text.encode())
         self._next_delta_at = 0.0
+        self._first = first
         self._refused: set[str] = set()
         self._failure: Exception | None = None
         self._writer: asyncio.Task[None] | None = None
@@ -129,6 +133,9 @@ class RunPublisher:
         while item is not None:
             following = None
             try:
+                if self._first is not None:
+                    await self._patiently(self._first)
+                    self._first = None
                 if self._failure is None:
                     following = await self._write(item)
             except Fenced as error:
@@ -195,15 +202,19 @@ class RunPublisher:
 
     async def _publish(self, message: Message, mark: RunMark, key: str = "") -> None:
         event = Event(message, self._key.thread_id, self._key.run_id, key, mark)
+        self._note(await self._patiently(lambda: self._bring(event)))
+
+    async def _bring(self, event: Event) -> Refusals:
+        return await publish_each(await self._audience(), event)
+
+    async def _patiently(self, telling: Callable[[], Awaitable[T]]) -> T:
+        """Again and again while Valkey does not answer."""
         while True:
             try:
-                refusals = await publish_each(await self._audience(), event)
+                return await telling()
             except RedisError as error:
                 logger.warning("run %s waits for Valkey: %s", self._key.run_id, error)
                 await asyncio.sleep(RETRY_SECONDS)
-            else:
-                self._note(refusals)
-                return
 
     def _note(self, refusals: Refusals) -> None:
         """Each event that somebody misses is counted; the log says it once of each."""

@@ -7,15 +7,20 @@ from typing import TypeAlias
 from redis.exceptions import ResponseError
 
 from chatrouting.agents import approvals, journal
-from chatrouting.agents.messages import ApprovalResolved, ToolCompleted, ToolExecuting
-from chatrouting.agents.models import Approval, Run, ToolCall
+from chatrouting.agents.messages import (
+    ApprovalRequired,
+    ApprovalResolved,
+    ToolCompleted,
+    ToolExecuting,
+)
+from chatrouting.agents.models import Run, ToolCall
 from chatrouting.database import in_database
 from chatrouting.stream.log import RunMark
 from chatrouting.stream.publishing import Event, event_log, publish
 from chatrouting.stream.scripts import is_damage
 from chatrouting.threads.rules import member_ids
 
-ToolMessage: TypeAlias = ToolExecuting | ApprovalResolved | ToolCompleted
+ToolMessage: TypeAlias = ToolExecuting | ApprovalRequired | ApprovalResolved | ToolCompleted
 
 
 def tool_started(run: Run) -> bool:
@@ -48,7 +53,7 @@ async def _text_seen_by(user_id: str, run: Run) -> str:
 
 
 async def close_calls(run: Run, *statuses: str) -> None:
-    """Tell the members of the beginning and the end of each call, or of those in one of these states.
+    """Tell the members of each call from its beginning to its end, or of those in one of these states.
 
     A worker journals before it tells: what the members have heard is known to the stream alone. So all is
     told again, under the same keys.
@@ -67,15 +72,12 @@ async def tell_calls(run: Run, members: Sequence[str], told: Sequence[ToolMessag
 
 
 def told_calls(run: Run, *statuses: str) -> list[ToolMessage]:
-    """What is said of the beginning and the end of each call, or of those in one of these states."""
+    """What is said of each call from its beginning to its end, or of those in one of these states."""
     found = run.tool_calls.select_related("approval").order_by("id")
     calls = found.filter(status__in=statuses) if statuses else found
     return [message for call in calls for message in _told_of(call)]
 
 
 def _told_of(call: ToolCall) -> list[ToolMessage]:
-    resolved = []
-    approval: Approval | None = getattr(call, "approval", None)
-    if approval is not None and approval.decision:
-        resolved = [approvals.told_resolved(call, approval)]
-    return [journal.told_begin(call), *resolved, journal.told_end(call)]
+    before = approvals.told_before_end(call, approvals.read_with(call))
+    return [*before, journal.told_end(call)]

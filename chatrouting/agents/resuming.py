@@ -7,14 +7,14 @@ from uuid import UUID
 
 from redis.exceptions import RedisError
 
-from chatrouting.agents import approvals, journal
+from chatrouting.agents import approvals
 from chatrouting.agents.models import Run, ToolCall
 from chatrouting.agents.queue import enqueue
+from chatrouting.agents.recovery import tell_calls
 from chatrouting.agents.statuses import RunStatus
 from chatrouting.agents.stopping import end_unheld
 from chatrouting.database import in_database
-from chatrouting.stream.log import Fenced, RunMark
-from chatrouting.stream.publishing import Event, publish
+from chatrouting.stream.log import Fenced
 from chatrouting.threads.rules import member_ids
 
 logger = logging.getLogger(__name__)
@@ -50,12 +50,16 @@ async def resume_late(now: datetime, limit: int) -> None:
 
 
 async def _tell(run: Run, call: ToolCall) -> None:
-    """The run's fence as it stood before its end: so nothing of it comes after that."""
+    """The run's fence as it stood before its end: so nothing of it comes after that.
+
+    One that waits has told the rest. The worker of one that runs may not have come to it: who decides need not
+    have been asked by the stream.
+    """
     approval = await in_database(approvals.of, call)
     if approval is None or run.status == RunStatus.COMPLETED:
         return
-    message = approvals.told_resolved(call, approval)
+    said = approvals.told_before_end(call, approval)
+    untold = said[-1:] if run.status == RunStatus.WAITING else said
     members = await in_database(member_ids, run.thread_id)
-    key, mark = journal.event_key(run, message), RunMark(str(run.pk), run.fence)
     with contextlib.suppress(Fenced):  # the run goes on, or has ended: its worker has told of it
-        await publish(members, Event(message, run.thread_id, run.pk, key, mark))
+        await tell_calls(run, members, untold)

@@ -20,15 +20,15 @@ from chatrouting.agents import approvals, journal, saving
 from chatrouting.agents.admission import (
     admit,
     alone_after,
-    come_first,
     moved_after,
     place_for,
+    positions_near,
     something_waits,
 )
 from chatrouting.agents.contract import Usage
 from chatrouting.agents.models import DeadLetter, Run
 from chatrouting.agents.retries import STOPPED_AT_REST
-from chatrouting.agents.statuses import ACTIVE, Outcome, Priority, RunStatus
+from chatrouting.agents.statuses import Outcome, Priority, RunStatus
 from chatrouting.threads.models import ThreadMessage
 from chatrouting.threads.rules import Answer, add_answer, answered_in, seen_by
 from chatrouting.writes import update_in_order
@@ -98,17 +98,6 @@ def accept(
         status=status,
         admitted_at=timezone.now() if status == RunStatus.RUNNING else None,
     )
-
-
-def interrupt(run: Run) -> Run | None:
-    """Let this queued run be the next of its thread, and note that the one at work is to be stopped.
-
-    Call it in the transaction that accepted it. Returns the one to be stopped; None where none is at work.
-    """
-    come_first(run)
-    active = Run.objects.filter(thread_id=run.thread_id, status__in=ACTIVE)
-    active.update(cancel_requested_at=Coalesce("cancel_requested_at", timezone.now()))
-    return active.select_related("question").first()
 
 
 def run_of(user_id: str, run_id: UUID) -> Run:
@@ -223,10 +212,14 @@ def _running(which: Q, limit: int) -> list[Run]:
     return list(found.order_by("priority", "admitted_at")[:limit])
 
 
-def beside(run: Run) -> list[Run]:
-    """Runs of its thread or its user that may begin and that no worker has had yet."""
+def aftermath(run: Run) -> Ended:
+    """What `end` returned of a run whose end nobody could tell of, as far as it can be seen later.
+
+    Runs of its thread or its user that may begin and that no worker has had yet, and all that wait near them.
+    """
     near = Q(thread_id=run.thread_id) | Q(user_id=run.user_id)
-    return list(Run.objects.filter(near, status=RunStatus.RUNNING, fence=0))
+    admitted = tuple(Run.objects.filter(near, status=RunStatus.RUNNING, fence=0))
+    return Ended(run, admitted, positions_near([run, *admitted]))
 
 
 def unpublished(now: datetime, limit: int) -> list[Run]:
@@ -237,6 +230,20 @@ def unpublished(now: datetime, limit: int) -> list[Run]:
     )
     due = found.exclude(pk__in=DeadLetter.held_back(DeadLetter.Kind.END))
     return list(due.select_related("answer").order_by("finished_at")[:limit])
+
+
+def untold_ends(thread_ids: Collection[UUID]) -> dict[UUID, list[Run]]:
+    """Of each of these threads the runs that have ended and whose end is to be told, in order."""
+    if not thread_ids:
+        return {}
+    found = Run.objects.filter(
+        thread_id__in=thread_ids, status=RunStatus.COMPLETED, end_published_at=None
+    )
+    due = found.exclude(pk__in=DeadLetter.given_up(DeadLetter.Kind.END))
+    untold: dict[UUID, list[Run]] = {}
+    for run in due.select_related("answer").order_by("finished_at"):
+        untold.setdefault(run.thread_id, []).append(run)
+    return untold
 
 
 def mark_published(run_ids: Collection[UUID]) -> None:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from django.db import transaction
 
+from chatrouting.agents import journal
 from chatrouting.agents.contract import AgentError, Usage
 from chatrouting.agents.models import Run, SavedState
 
@@ -38,14 +40,26 @@ def as_json(state: Any) -> str:
     return text
 
 
+@transaction.atomic
 def save(run: Run, state: str, told: Place, usage: Usage | None) -> None:
-    """Keep this state, with what was told and used by now; in place of the one before."""
+    """Keep this state, with what was told and used by now; in place of the one before.
+
+    Raises `RunOver` where the run has moved on: it has ended, or goes on from what another worker keeps.
+    """
+    if not _noted(run, usage):
+        raise journal.RunOver
     kept = {"state": state, "text": told.text, "thoughts": told.thoughts, "calls": told.calls}
-    SavedState.objects.update_or_create(run=run, defaults=kept)
-    if usage is not None:
-        Run.objects.filter(pk=run.pk).update(
-            input_tokens=usage.input_tokens, output_tokens=usage.output_tokens
-        )
+    if not SavedState.objects.filter(run=run).update(**kept):
+        SavedState.objects.create(run=run, **kept)
+
+
+def _noted(run: Run, usage: Usage | None) -> bool:
+    """Note what was used, and be alone with the run. False where its worker has it no more."""
+    held = journal.held(run)
+    if usage is None:
+        return held.exists()
+    used = {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens}
+    return bool(held.update(**used))
 
 
 def place_of(run: Run, *, resumed: bool) -> Place:

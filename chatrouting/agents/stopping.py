@@ -6,7 +6,7 @@ from django.db.models import Q
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from chatrouting.agents import claims, ending, runs
+from chatrouting.agents import approvals, claims, ending, runs
 from chatrouting.agents.models import Run
 from chatrouting.agents.recovery import close_calls, text_so_far, tools_used
 from chatrouting.agents.retries import STOPPED_AT_REST
@@ -61,7 +61,12 @@ def _unheeded() -> list[UUID]:
 async def end_lost(
     run: Run, outcome: Outcome, why: runs.Failure | None = None, *, attempt: int
 ) -> bool:
-    """End a run that was left behind: the text so far is kept, open calls are ended, the members are told."""
+    """End a run that was left behind: the text so far is kept, open calls are ended, the members are told.
+
+    False where it has moved on.
+    """
+    if not await in_database(approvals.close_early, run):
+        return False
     await close_calls(run)
     try:
         text = await text_so_far(run)

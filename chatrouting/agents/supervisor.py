@@ -12,6 +12,7 @@ from django.utils import timezone
 from chatrouting import counters
 from chatrouting.agents import approvals, claims, runs
 from chatrouting.agents.audience import Audience
+from chatrouting.agents.causes import failure
 from chatrouting.agents.contract import (
     Agent,
     AgentError,
@@ -28,7 +29,7 @@ from chatrouting.agents.contract import (
     Usage,
 )
 from chatrouting.agents.cutting import LIMITS, Cut, close, cut
-from chatrouting.agents.ending import failure, finish
+from chatrouting.agents.ending import finish, let_begin, publish_late
 from chatrouting.agents.history import history_of
 from chatrouting.agents.journal import RunOver
 from chatrouting.agents.messages import AgentStarted
@@ -62,15 +63,22 @@ class Supervisor:
     """Runs an agent for a claimed run, from `agent_started` to the end, or until it waits for a person.
 
     `resumed`: it has waited, and goes on in the same attempt. `members`: who is in its thread, where that
-    has just been read.
+    has just been read. `untold`: runs of its thread whose ends are to be told before anything of this one.
     """
 
     def __init__(
-        self, run: Run, agent: Agent, *, resumed: bool = False, members: Sequence[str] = ()
+        self,
+        run: Run,
+        agent: Agent,
+        *,
+        resumed: bool = False,
+        members: Sequence[str] = (),
+        untold: Sequence[Run] = (),
     ) -> None:
         self._run = run
         self._agent = agent
         self._resumed = resumed
+        self._untold = untold
         self._goes_on = resumed or (run.attempt > 1 and agent.on_crash is CrashPolicy.CONTINUE)
         self._stop: Stop | None = None
         self._stopped = asyncio.Event()
@@ -102,10 +110,11 @@ class Supervisor:
         place = await self._place()
         told = place.text + place.repeated_text if self._resumed else ""
         try:
-            async with RunPublisher(key, self._audience.members, seconds, told) as publisher:
+            members, first = self._audience.members, self._tell_before
+            async with RunPublisher(key, members, seconds, told, first) as publisher:
                 ending = await self._attempt(publisher, place)
                 await publisher.settled()
-        except Fenced:
+        except (Fenced, RunOver):
             logger.info("run %s went to another worker", self._run.pk)
             return
         if ending is not None:
@@ -114,6 +123,10 @@ class Supervisor:
             await wake(self._run.pk)
         elif self._stop is Stop.HANDED_OVER and await in_database(claims.hand_over, self._run):
             enqueue(self._run)
+
+    async def _tell_before(self) -> None:
+        for run in self._untold:
+            await publish_late(run)
 
     async def _conclude(self, ending: runs.Ending) -> None:
         """The run has ended; or rests, where it failed in a way that may pass."""
@@ -172,7 +185,7 @@ class Supervisor:
     async def _wait(
         self, publisher: RunPublisher, transcript: Transcript, toolbox: Toolbox
     ) -> bool:
-        """Let go of the run until a person has decided. False where it was stopped in the meantime."""
+        """Let go of the run until a person has decided. False where it was stopped; raises `RunOver`."""
         await toolbox.interrupt_open(but_waiting=True)
         await publisher.settled()
         shown = approvals.Shown(
@@ -180,10 +193,9 @@ class Supervisor:
         )
         admitted = await patiently(approvals.begin_waiting, self._run, shown)
         if admitted is None:
-            self._stop = Stop.CANCELLED
+            self._stop = Stop.TAKEN if self._stop is Stop.TAKEN else Stop.CANCELLED
             return False
-        for run in admitted:
-            enqueue(run)
+        await let_begin(admitted)
         return True
 
     def _outcome(
@@ -194,7 +206,7 @@ class Supervisor:
         if why in LIMITS:
             outcome, code, text = LIMITS[why]
             return outcome, failure(self._run, code, text, raised)
-        if isinstance(raised, Fenced):
+        if isinstance(raised, Fenced | RunOver):
             raise raised
         if raised is not None:
             return Outcome.FAILED, _explained(raised, self._run)

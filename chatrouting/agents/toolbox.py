@@ -1,6 +1,7 @@
 """The tools of one run: each call is journaled, bounded, told to the members, and ended exactly once."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import time
@@ -47,6 +48,7 @@ class Toolbox:
         self._journaled: dict[str, ToolCall] = {}
         self._open: dict[str, _OpenCall] = {}
         self._made: set[str] = set()
+        self._told: set[str] = set()
         self._at_work: set[str] = set()
         self._waiting: set[str] = set()
         self._over = False
@@ -85,8 +87,11 @@ class Toolbox:
         for row in await patiently(journal.of_run, self._run):
             self._journaled[row.call_id] = row
             self._use(row.tool)
-            if not told:
-                await self._tell(journal.told_begin(row))
+            said = approvals.told_before_end(row, approvals.read_with(row))
+            if told:  # but for a decision, which came since
+                self._told.update(self._key(message) for message in said[:2])
+            else:
+                await self._tell(*said)
             if row.status in OPEN:
                 self._open[row.call_id] = _OpenCall(
                     row, time.monotonic(), self._stoppable(row.tool)
@@ -163,20 +168,23 @@ class Toolbox:
         kept = self._waiting if but_waiting else set()
         for call_id, call in [each for each in self._open.items() if each[0] not in kept]:
             text = journal.STOPPED_TEXT if call.stoppable else journal.UNSTOPPABLE_TEXT
-            await self._end(
-                call_id,
-                ToolResult(call_id, ToolStatus.INTERRUPTED, code=journal.INTERRUPTED, text=text),
-            )
+            cut = ToolResult(call_id, ToolStatus.INTERRUPTED, code=journal.INTERRUPTED, text=text)
+            with contextlib.suppress(RunOver):  # it has just ended, or is another worker's
+                await self._end(call_id, cut)
 
     async def _end(self, call_id: str, result: ToolResult) -> ToolResult:
-        """The first end that is journaled is the one that is told, and that the agent gets."""
+        """The first end that is journaled is the one that is told, and that the agent gets.
+
+        What was decided about the call is told before: with its end that nobody decides any more.
+        """
         call = self._open.get(call_id)
         if call is None:
             raise RunOver
         duration_ms = round((time.monotonic() - call.began) * 1000)
-        row = await patiently(journal.end, call.row, result, duration_ms)
+        row = await patiently(approvals.end, self._run, call.row, result, duration_ms)
         self._journaled[call_id] = row
-        await self._tell(journal.told_end(row))
+        asked = approvals.told_asked(row, approvals.read_with(row))
+        await self._tell(*asked, journal.told_end(row))
         self._open.pop(call_id, None)
         self.moved_at = time.monotonic()
         return journal.result_of(row)
@@ -200,8 +208,6 @@ class Toolbox:
     async def _approved(self, found: Tool, call_id: str) -> ToolResult:
         row = self._journaled[call_id]
         approval = await self._decided(row)
-        self._demand_running()
-        await self._tell(approvals.told_resolved(row, approval))
         refused = approvals.refused(row, approval)
         if refused is not None:
             return refused
@@ -209,19 +215,17 @@ class Toolbox:
             parsed = found.parse(approvals.arguments_of(row, approval))
         except msgspec.ValidationError as error:
             return _invalid(call_id, error)
-        first = await patiently(approvals.start, row)
-        if not first and not found.conditions.idempotent:
-            raise RunOver  # another worker has begun the call, or ended it
+        await patiently(approvals.start, self._run, row)
         return await self._executed(found, call_id, parsed)
 
     async def _decided(self, row: ToolCall) -> Approval:
         """The decision about the call. Without one this does not return: the run is to wait."""
         approval = await patiently(approvals.of, row)
         if approval is None:
-            approval = await patiently(approvals.require, row)
-            self._demand_running()
-            await self._tell(approvals.told_required(row, approval))
-        elif approval.decision:
+            approval = await patiently(approvals.require, self._run, row)
+        self._demand_running()
+        await self._tell(*approvals.told_asked(row, approval))
+        if approval.decision:
             return approval
         self._waiting.add(row.call_id)
         self._suspend_if_idle()
@@ -260,8 +264,15 @@ class Toolbox:
         if name not in self.used:
             self.used.append(name)
 
-    async def _tell(self, message: Message) -> None:
-        await self._publisher.publish(message, key=journal.event_key(self._run, message))
+    async def _tell(self, *messages: Message) -> None:
+        for message in messages:
+            key = self._key(message)
+            if key not in self._told:
+                await self._publisher.publish(message, key=key)
+                self._told.add(key)
+
+    def _key(self, message: Message) -> str:
+        return journal.event_key(self._run, message)
 
     def _demand_running(self) -> None:
         if self._over:

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from chatrouting.agents import admission, ending, runs
 from chatrouting.agents.catalogue import agent_names
+from chatrouting.agents.interruption import Interruption, interrupt, moved_by
 from chatrouting.agents.models import Run
 from chatrouting.agents.queue import enqueue
 from chatrouting.agents.statuses import Priority, RunStatus
@@ -55,11 +56,18 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """What is to be done once the transaction holds. `interrupts`: the run that is to be stopped for it."""
+    """What is to be done once the transaction holds. `interruption`: what came of it, where it came first."""
 
     asked: _Asked
     run: Run
-    interrupts: Run | None = None
+    interruption: Interruption | None = None
+
+    @property
+    def begin(self) -> Sequence[Run]:
+        """The runs that may begin."""
+        if self.interruption is not None:
+            return self.interruption.admitted
+        return [self.run] if self.run.status == RunStatus.RUNNING else []
 
 
 async def user_message(ctx: Context, message: UserMessage) -> MessageAccepted:
@@ -73,11 +81,14 @@ async def start_agent(ctx: Context, message: StartAgent) -> MessageAccepted:
 
 
 async def _take(ctx: Context, message: UserMessage | StartAgent) -> MessageAccepted:
-    agent = _agent(message)
-    done = await _writes.here.do(partial(_accept, ctx, message, agent))
+    done = await _writes.here.do(partial(_accept, ctx, message))
     if done.work is not None:
         await _tell(done.work)
     return done.reply
+
+
+def _accept(ctx: Context, message: UserMessage | StartAgent) -> Done[MessageAccepted, _Said]:
+    return once(ctx, message, MessageAccepted, lambda: _say(ctx, message))
 
 
 def _agent(message: UserMessage | StartAgent) -> str:
@@ -88,22 +99,15 @@ def _agent(message: UserMessage | StartAgent) -> str:
     return name
 
 
-def _accept(
-    ctx: Context, message: UserMessage | StartAgent, agent: str
-) -> Done[MessageAccepted, _Said]:
-    return once(ctx, message, MessageAccepted, lambda: _say(ctx, message, agent))
-
-
-def _say(
-    ctx: Context, message: UserMessage | StartAgent, agent: str
-) -> tuple[MessageAccepted, _Said]:
-    asked = _ask(ctx, message)
+def _say(ctx: Context, message: UserMessage | StartAgent) -> tuple[MessageAccepted, _Said]:
+    agent, asked = _agent(message), _ask(ctx, message)
     priority = Priority.START if isinstance(message, StartAgent) else Priority.MESSAGE
     run = runs.accept(ctx.user.id, asked.question, agent, priority, ctx.request.trace_id)
+    interruption = None
     if run.status == RunStatus.QUEUED and message.on_busy == "reject":
-        raise Busy(retry_after_ms=1_000)
-    interrupting = run.status == RunStatus.QUEUED and message.on_busy == "interrupt"
-    stopped = runs.interrupt(run) if interrupting else None
+        raise _busy(run)
+    if run.status == RunStatus.QUEUED and message.on_busy == "interrupt":
+        interruption = interrupt(run)
     reply = MessageAccepted(
         thread_id=str(asked.question.thread_id),
         message_id=str(asked.question.pk),
@@ -111,7 +115,13 @@ def _say(
         status="queued" if run.status == RunStatus.QUEUED else "running",
         duplicate=False,
     )
-    return reply, _Said(asked, run, stopped)
+    return reply, _Said(asked, run, interruption)
+
+
+def _busy(run: Run) -> Busy:
+    """Why it is not to wait."""
+    mine = admission.waits_for_its_user(run)
+    return Busy("Too many of your runs are at work." if mine else "", retry_after_ms=1_000)
 
 
 def _ask(ctx: Context, message: UserMessage | StartAgent) -> _Asked:
@@ -132,22 +142,24 @@ async def _tell(said: _Said) -> None:
             announced(question)
         if said.asked.named:
             await tell_title(question.thread_id)
-        if said.run.status == RunStatus.QUEUED:
-            await _tell_places(said)
+        await _tell_places(said)
     except RedisError as error:
         logger.warning("message %s is announced later: %s", question.pk, error)
-    if said.interrupts is not None:
-        await stop(said.interrupts)
-    if said.run.status == RunStatus.RUNNING:
-        enqueue(said.run)
+    if said.interruption is not None and said.interruption.stops is not None:
+        await stop(said.interruption.stops)
+    for run in said.begin:
+        enqueue(run)
 
 
 async def _tell_places(said: _Said) -> None:
-    """Its own, where its turn has not come in the meantime; and of all, where it came before them."""
-    if said.interrupts is not None:
-        await ending.tell_positions(await in_database(admission.positions, said.run.thread_id))
-    elif place := await in_database(admission.position, said.run):
-        await ending.tell_positions([(place, said.run)])
+    """Its own, where its turn has not come in the meantime; and of those it came before."""
+    if said.interruption is not None:
+        moved = await in_database(moved_by, said.run, said.interruption)
+    elif said.run.status == RunStatus.QUEUED:
+        moved = await in_database(admission.moved_by, said.run)
+    else:
+        return
+    await ending.tell_positions(moved)
 
 
 async def stop_agent(ctx: Context, message: StopAgent) -> RunStopping:

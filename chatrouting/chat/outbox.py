@@ -80,7 +80,11 @@ async def announce_late(question: ThreadMessage) -> None:
     """As `announce`; one that cannot be told is tried again more and more slowly, and then is a dead letter."""
     run_id = question.asked_run.pk
     try:
-        if refusals := await announce(question, await in_database(member_ids, question.thread_id)):
+        untold = await in_database(dead_letters.untold, MESSAGE, run_id)
+        members = await in_database(member_ids, question.thread_id)
+        if untold is not None:
+            members = [each for each in members if each in untold]
+        if refusals := await announce(question, members):
             raise StreamRefused(refusals)
         announced(question)
         await in_database(dead_letters.note_success, MESSAGE, run_id)

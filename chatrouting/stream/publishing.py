@@ -32,6 +32,7 @@ class StreamRefused(Exception):
 
     def __init__(self, refusals: Refusals) -> None:
         super().__init__("; ".join(f"user {user_id}: {why}" for user_id, why in refusals.items()))
+        self.user_ids = list(refusals)
 
 
 @dataclass(frozen=True, slots=True)

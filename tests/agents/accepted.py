@@ -6,7 +6,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from chatrouting.agents import claims, runs
+from chatrouting.agents import admission, claims, runs
 from chatrouting.agents.models import Run
 from chatrouting.agents.statuses import Priority
 from chatrouting.stream.publishing import event_log
@@ -64,6 +64,11 @@ def claimed(run: Run, worker: str = "") -> Run:
 def expire(run: Run) -> None:
     """Let the lease of whoever holds it run out."""
     Run.objects.filter(pk=run.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+def place_of(run: Run) -> int:
+    """Its position among those that wait; 0 where it does not."""
+    return next((place for place, _ in admission.placed([run])), 0)
 
 
 def now_of(run: Run) -> Run:

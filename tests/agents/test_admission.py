@@ -11,7 +11,15 @@ from chatrouting.agents.models import Run
 from chatrouting.agents.statuses import Outcome, Priority, RunStatus
 from chatrouting.conf import chat_settings
 from routing_core.errors import Busy
-from tests.agents.accepted import a_claimed_run, a_person, a_thread, ask, now_of, owner_of
+from tests.agents.accepted import (
+    a_claimed_run,
+    a_person,
+    a_thread,
+    ask,
+    now_of,
+    owner_of,
+    place_of,
+)
 from tests.agents.at_once import in_threads
 
 DONE = runs.Ending(Outcome.SUCCESS, "answer")
@@ -68,7 +76,7 @@ def test_the_line_goes_by_priority_and_then_by_age():
     )
 
     line = [start, message, later, background]
-    assert [admission.position(run) for run in line] == [1, 2, 3, 4]
+    assert [place_of(run) for run in line] == [1, 2, 3, 4]
     ended = runs.end(first, DONE)
     assert ended is not None and ended.admitted == (start,)
 
@@ -80,7 +88,7 @@ def test_a_run_behind_others_of_its_thread_is_not_in_the_line():
     first, second = ask(thread), ask(thread)
     third = ask(a_thread(person))
 
-    assert [admission.position(run) for run in (first, second, third)] == [1, 2, 2]
+    assert [place_of(run) for run in (first, second, third)] == [1, 2, 2]
 
 
 def test_a_run_of_another_member_goes_on_where_the_one_before_it_was_over_a_limit():
@@ -107,6 +115,31 @@ def test_the_end_of_a_run_admits_the_next_of_its_thread_only_within_its_users_li
 
     ended = runs.end(busy[0], DONE)
     assert ended is not None and ended.admitted == (waiting,)
+
+
+def test_the_next_of_a_thread_comes_into_its_users_line_before_what_is_younger():
+    """They are told: `run_queued` is sent again when the position changes."""
+    crowded, thread = a_person(), a_thread()
+    active = ask(thread)
+    asked(crowded, LIMIT)
+    older, younger = ask(thread, by=crowded), ask(a_thread(crowded))
+    assert [place_of(run) for run in (older, younger)] == [1, 1]
+
+    ended = runs.end(active, DONE)
+
+    assert ended is not None and ended.moved == ((1, older), (2, younger))
+
+
+def test_a_run_that_comes_tells_its_place_and_those_of_whom_it_came_before():
+    person = a_person()
+    asked(person, LIMIT)
+    message = ask(a_thread(person))
+    start = ask(a_thread(person), priority=Priority.START)
+    later = ask(a_thread(person))
+
+    assert admission.moved_by(start) == ((1, start), (2, message), (3, later))
+    assert admission.moved_by(later) == ((3, later),)
+    assert admission.moved_by(a_claimed_run()) == ()
 
 
 def test_a_run_that_waits_for_a_decision_is_not_counted():
@@ -170,4 +203,4 @@ def test_ends_and_questions_at_once_leave_no_place_empty_and_none_taken_twice():
 
 
 def test_a_claimed_run_is_no_place_in_a_queue():
-    assert admission.position(a_claimed_run()) == 0
+    assert place_of(a_claimed_run()) == 0

@@ -59,23 +59,6 @@ async def test_an_approved_call_is_made_and_the_run_goes_on_in_the_same_attempt(
     assert [ctx.attempt for ctx in agent.seen] == [1, 1]
 
 
-async def test_an_approved_call_that_another_worker_has_begun_is_not_made(install, monkeypatch):
-    """Row 103: the other one took the run while this one stood still before the call."""
-    run, agent = await waiting(install)
-    await decided(run)
-    start = approvals.start
-
-    def beaten(call):
-        assert start(call)
-        return start(call)
-
-    monkeypatch.setattr(approvals, "start", beaten)
-    _, events = await ended(run)
-
-    (completed,) = payloads(events, "tool_completed")
-    assert (completed["status"], agent.results) == ("interrupted", [])
-
-
 async def test_a_denied_call_is_not_made_and_the_model_is_told(install):
     """Row 101: denied; the run goes on."""
     run, agent = await waiting(install)

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from chatrouting import counters
-from chatrouting.agents import runs
+from chatrouting.agents import dead_letters, ending, runs
 from chatrouting.agents.contract import Delta, Final
 from chatrouting.agents.ending import publish_late
 from chatrouting.agents.models import DeadLetter, Run
@@ -15,6 +15,7 @@ from chatrouting.agents.statuses import Outcome
 from chatrouting.agents.stopping import end_lost, stop
 from chatrouting.chat import outbox
 from chatrouting.chat.removal import remove
+from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
 from chatrouting.stream.publishing import StreamRefused, event_log
 from chatrouting.stream.valkey import valkey
@@ -144,6 +145,46 @@ async def test_an_end_that_a_stream_refused_is_told_after_the_repair_and_once(da
     assert (await in_database(now_of, run)).end_published_at is not None
 
 
+async def forget_what_was_told(run):
+    """As a day does: what makes a repeat count once is kept no longer."""
+    owner = f"{{u:{run.user_id}}}"
+    keys = await valkey().call("KEYS", f"{owner}:key:*")
+    await valkey().call("DEL", f"{owner}:run:{run.pk}", *keys)
+
+
+async def test_who_was_told_of_an_end_is_not_told_again_when_it_is_replayed_much_later(damaged):
+    """Row 50: the user is told once."""
+    run = await an_ended_run(damaged)
+    await publish_late(run)
+    await forget_what_was_told(run)
+    await repair(damaged)
+
+    await publish_late(run)
+
+    assert await told(damaged) == ["agent_completed"]
+    assert (await types_of(run)).count("agent_completed") == 1
+
+
+async def test_who_was_told_of_an_end_that_was_given_up_is_not_told_again(damaged, monkeypatch):
+    run = await an_ended_run(damaged)
+
+    def broken(*_):
+        raise RuntimeError("no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ending, "_completed", broken)
+        for _ in range(chat_settings().publication_tries):
+            await publish_late(run)
+    await forget_what_was_told(run)
+    await repair(damaged)
+    await in_database(lambda: dead_letters.replay(letter_of(run), "operator"))
+
+    await publish_late(run)
+
+    assert await told(damaged) == ["agent_completed"]
+    assert (await types_of(run)).count("agent_completed") == 1
+
+
 async def test_such_an_end_keeps_no_other_from_being_told(damaged):
     """Row 115: the sweep goes on with what comes after it."""
     bad = await an_ended_run(damaged)
@@ -187,3 +228,17 @@ async def test_what_was_said_is_announced_to_the_others_and_then_a_letter(damage
     assert (await in_database(letter_of, run, KIND.MESSAGE)).tries == 1
     await in_database(question.refresh_from_db)
     assert question.announced_at is None
+
+
+async def test_who_has_heard_what_was_said_is_not_told_again_when_it_is_replayed_much_later(damaged):
+    run = await asked(damaged)
+    question = await in_database(lambda: now_of(run).question)
+    with pytest.raises(StreamRefused):
+        await outbox.announce_late(question)
+    await forget_what_was_told(run)
+    await repair(damaged)
+
+    await outbox.announce_late(question)
+
+    assert await told(damaged) == ["message_added"]
+    assert await types_of(run) == ["message_added"]

@@ -125,14 +125,18 @@ async def _async(value):
 async def test_many_queues_that_fill_at_once_are_taken_by_priority(queue):
     """Row 47: also by a worker that was waiting with many free places."""
     runs = [a_run(priority) for priority in list(Priority) * 40]
-    taken, go = [], asyncio.Event()
+    taken, go, places = [], asyncio.Event(), 10
 
-    async with working(taken, go, concurrency=10):
+    async with working(taken, go, concurrency=places):
         await put(queue, *runs)
         go.set()
         await until(lambda: _async(len(taken) >= len(runs)))
 
     assert sorted(taken) == sorted(ids(*runs))
+    # The first were not taken from among all; what is taken together begins in any order.
+    priorities = {str(run.pk): run.priority for run in runs}
+    waited = [priorities[run_id] for run_id in taken[places:]]
+    assert all(one <= min(waited[n + 2 * places :], default=one) for n, one in enumerate(waited))
 
 
 async def test_a_run_that_is_enqueued_again_is_there_once_and_keeps_its_place(queue):

@@ -6,11 +6,11 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from chatrouting.agents import admission, runs
+from chatrouting.agents import runs
 from chatrouting.agents.models import Run, ToolCall
 from chatrouting.agents.statuses import Outcome
 from chatrouting.threads.models import ThreadMessage
-from tests.agents.accepted import a_claimed_run, a_thread, ask, claimed, expire, now_of
+from tests.agents.accepted import a_claimed_run, a_thread, ask, claimed, expire, now_of, place_of
 from tests.agents.at_once import in_threads
 
 DONE = runs.Ending(Outcome.SUCCESS, "answer")
@@ -126,7 +126,7 @@ def test_the_place_in_the_queue_counts_from_one():
     thread = a_thread()
     _first, second, third = (ask(thread) for _ in range(3))
 
-    assert [admission.position(run) for run in (second, third)] == [1, 2]
+    assert [place_of(run) for run in (second, third)] == [1, 2]
 
 
 def test_a_run_that_waits_no_more_has_no_place():
@@ -134,7 +134,7 @@ def test_a_run_that_waits_no_more_has_no_place():
     first, second = ask(thread), ask(thread)
     runs.end(first, DONE)
 
-    assert admission.position(second) == 0
+    assert place_of(second) == 0
 
 
 def test_calls_that_were_open_are_interrupted_by_the_end():

@@ -5,14 +5,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from chatrouting.agents import admission, claims, retries, runs
+from chatrouting.agents import claims, retries, runs
 from chatrouting.agents.contract import CrashPolicy
 from chatrouting.agents.models import Run
 from chatrouting.agents.statuses import ACTIVE, Outcome, RunStatus
 from chatrouting.conf import chat_settings
 from chatrouting.threads.models import ThreadMessage
 from routing_core.errors import Busy
-from tests.agents.accepted import a_thread, ask, expire, now_of
+from tests.agents.accepted import a_thread, ask, expire, now_of, place_of
 
 WORKERS = st.sampled_from(["one", "two", "three"])
 
@@ -160,7 +160,7 @@ class ThreadOfRuns(RuleBasedStateMachine):
     @invariant()
     def places_in_the_queue_are_one_after_another(self):
         waiting = [run for run in self.asked if self.rows()[run.pk].status == RunStatus.QUEUED]
-        assert [admission.position(run) for run in waiting] == list(range(1, len(waiting) + 1))
+        assert [place_of(run) for run in waiting] == list(range(1, len(waiting) + 1))
 
 
 ThreadOfRuns.TestCase.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)

@@ -3,11 +3,14 @@
 import pytest
 from msgspec.structs import replace
 
+from chatrouting.agents import runs, saving
 from chatrouting.agents.contract import CrashPolicy, Delta, Final, Saved, Thinking, Usage
+from chatrouting.agents.journal import RunOver
 from chatrouting.agents.models import SavedState, ToolCall
+from chatrouting.agents.statuses import Outcome
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
-from tests.agents.accepted import a_claimed_run
+from tests.agents.accepted import a_claimed_run, claimed, expire, now_of
 from tests.agents.hosted import ended, left_behind
 from tests.agents.scripted import ScriptedAgent
 from tests.agents.supervising import supervised, types
@@ -83,6 +86,42 @@ async def test_a_call_that_was_at_work_is_interrupted_and_not_made_again(install
     statuses = [e["payload"]["status"] for e in events if e["type"] == "tool_completed"]
     assert (row.outcome, statuses) == ("success", ["interrupted"])
     assert (agent.results[0].status, agent.results[0].code) == ("interrupted", "interrupted")
+
+
+def test_nothing_is_saved_of_a_run_that_has_ended():
+    """Its account may have been deleted, which its worker does not know yet."""
+    run = a_claimed_run()
+    runs.end(run, runs.Ending(Outcome.CANCELLED))
+
+    for usage in (None, Usage(3, 4)):
+        with pytest.raises(RunOver):
+            saving.save(run, "1", saving.BEGINNING, usage)
+
+    assert not SavedState.objects.filter(run=run).exists()
+    assert now_of(run).input_tokens is None
+
+
+def test_what_another_worker_has_saved_stands():
+    """Row 51: from there the run goes on, not from what the one before it still had to say."""
+    run = a_claimed_run()
+    expire(run)
+    saving.save(claimed(run), "2", saving.BEGINNING, Usage(5, 6))
+
+    for usage in (None, Usage(3, 4)):
+        with pytest.raises(RunOver):
+            saving.save(run, "1", saving.BEGINNING, usage)
+
+    assert SavedState.objects.get(run=run).state == "2"
+    assert now_of(run).input_tokens == 5
+
+
+def test_what_is_saved_later_stands_in_place_of_what_was_before():
+    run = a_claimed_run()
+    for state in ("1", "2"):
+        saving.save(run, state, saving.Place(text=state, calls=int(state)), None)
+
+    place = saving.place_of(run, resumed=False)
+    assert (place.state, place.text, place.calls) == (2, "2", 2)
 
 
 async def test_what_was_saved_is_gone_with_the_run():

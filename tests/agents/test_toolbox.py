@@ -274,7 +274,7 @@ async def test_a_call_that_the_end_of_its_run_has_closed_waits_for_nobody():
         await in_database(runs.end, bench.run, runs.Ending(Outcome.CANCELLED))
 
         with pytest.raises(RunOver):
-            await in_database(approvals.require, await bench.row())
+            await in_database(approvals.require, bench.run, await bench.row())
         assert (await bench.row()).status == "interrupted"
 
 

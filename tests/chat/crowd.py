@@ -13,6 +13,7 @@ from chatrouting.chat import conversation, members, threads
 from chatrouting.chat.member_messages import AddMember, RemoveMember
 from chatrouting.chat.messages import UserMessage
 from chatrouting.chat.thread_messages import RenameThread
+from chatrouting.conf import chat_settings
 from chatrouting.threads.models import Thread, ThreadMember
 from routing_core.errors import NotFound, RoutingError
 from tests.agents.accepted import a_person, a_thread
@@ -74,11 +75,26 @@ class Crowd:
         message = UserMessage(content="hello", thread_id=thread.pk, on_busy=on_busy)
         context = a_context(chance.choice(self.people))
         for _ in range(chance.choice([1, 2])):  # some messages come twice
-            conversation._accept(context, message, "demo")
+            conversation._accept(context, message)
 
     def begin_thread(self, chance):
-        context = a_context(chance.choice(self.people))
-        conversation._accept(context, UserMessage(content="hello"), "demo")
+        self._begin_thread(chance.choice(self.people))
+
+    def _begin_thread(self, person):
+        """Returns whether its run is at work or waits."""
+        return conversation._accept(a_context(person), UserMessage(content="hello")).reply.status
+
+    def overtake(self, chance):
+        """One who has all at work that they may have asks where nothing is; somebody new interrupts there."""
+        crowded = chance.choice(self.people)
+        for _ in range(chat_settings().runs_per_user + 1):
+            if self._begin_thread(crowded) == "queued":
+                break
+        thread, visitor = a_thread(crowded), a_person()
+        ThreadMember.objects.create(thread=thread, user_id=visitor.id)
+        for person, on_busy in ((crowded, "queue"), (visitor, "interrupt")):
+            message = UserMessage(content="hello", thread_id=thread.pk, on_busy=on_busy)
+            conversation._accept(a_context(person), message)
 
     def work(self, chance):
         running = self._one(chance, self.unfinished.filter(status=RunStatus.RUNNING))
@@ -132,7 +148,7 @@ class Crowd:
         ThreadMember.objects.create(thread=own, user_id=chance.choice(self.people).id)
         for each in (own, thread, thread):
             message = UserMessage(content="hello", thread_id=each.pk)
-            conversation._accept(a_context(visitor), message, "demo")
+            conversation._accept(a_context(visitor), message)
         return visitor
 
     def renew(self, chance):
@@ -144,6 +160,6 @@ class Crowd:
         return next(person for person in self.people if person.id == str(thread.owner_id))
 
 
-ACTS = {Crowd.say: 8, Crowd.begin_thread: 2, Crowd.work: 5, Crowd.end: 8, Crowd.stop: 1,
+ACTS = {Crowd.say: 8, Crowd.begin_thread: 2, Crowd.overtake: 3, Crowd.work: 5, Crowd.end: 8, Crowd.stop: 1,
         Crowd.come_and_go: 3, Crowd.rename: 1, Crowd.delete: 1, Crowd.conclude: 2,
         Crowd.come_and_depart: 2, Crowd.renew: 2}  # fmt: skip

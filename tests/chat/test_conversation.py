@@ -295,6 +295,6 @@ async def test_a_run_whose_turn_came_before_it_was_told_its_place_is_told_none()
         return queued
 
     queued = await in_database(raced)
-    await conversation._tell_places(conversation._Said(queued.question, queued, [person.id]))
+    await conversation._tell_places(conversation._Said(queued.question, queued))
 
     assert [event["type"] for event in await told(person.id)] == ["message_added"]

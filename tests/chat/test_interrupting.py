@@ -129,7 +129,7 @@ async def test_the_stop_is_of_the_transaction_that_accepts():
     thread_id, run = await a_busy_thread(person)
     message = UserMessage(content="now", thread_id=uuid.UUID(thread_id), on_busy="interrupt")
 
-    await in_database(conversation._accept, a_context(person), message, "demo")
+    await in_database(conversation._accept, a_context(person), message)
 
     assert await in_database(claims.renew_leases, run.worker, [run.pk]) == {run.pk: True}
 

@@ -27,7 +27,7 @@ def test_what_was_at_work_when_its_author_was_removed_is_not_stored():
         begun.set()
         try:
             message = UserMessage(content="late", thread_id=thread.pk)
-            conversation._accept(a_context(member), message, "demo")
+            conversation._accept(a_context(member), message)
         finally:
             connection.close()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 
 from chatrouting.agents.contract import CrashPolicy
 from chatrouting.agents.demo import DemoAgent
@@ -23,6 +24,15 @@ async def mark_by_key(word: str, mine: ToolContext) -> str:
     """The same; done again under the same key, it counts once."""
     _leave(f"{word}={mine.idempotency_key}")
     await asyncio.sleep(SECONDS)
+    return word
+
+
+@tool
+def doze(word: str) -> str:
+    """Take three seconds of a thread, which nothing can cut short, then do it."""
+    _leave("dozing")
+    time.sleep(3)
+    _leave(word)
     return word
 
 

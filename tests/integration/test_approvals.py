@@ -1,9 +1,10 @@
 """Calls that wait for a person, on real processes: several devices, workers that come and go."""
 
 import asyncio
+import json
 import time
 
-from chatrouting.agents.models import Run
+from chatrouting.agents.models import Approval, Run
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
 from chatrouting.testing.people import make_people
@@ -128,6 +129,30 @@ async def test_only_who_started_the_run_decides(web):
     assert stranger["payload"]["code"] == "not_found" == other_call["payload"]["code"]
     shown = [{**answer["payload"], "trace_id": ""} for answer in (stranger, missing)]
     assert shown[0] == shown[1]
+
+
+async def test_anothers_call_is_not_found_in_ones_own_run(web):
+    """Row 80: with ids that are each right, the answer is that about a missing call; the other's still waits."""
+    alice, bob = await in_database(make_people, 2)
+    async with await web.connect(alice) as a, await web.connect(bob) as b:
+        theirs, question = await asked(a)
+        mine, _ = await asked(b)
+        given = {"run_id": mine, "decision": "approve"}
+        others = await b.ask("decide_tool", "same", call_id=question["call_id"], **given)
+        missing = await b.ask("decide_tool", "same", call_id="no", **given)
+        await waits(theirs)
+        undecided = Approval.objects.filter(call__run=theirs, decision="")
+        assert await in_database(undecided.exists)
+        for client, run_id in ((a, theirs), (b, mine)):
+            await client.ask("stop_agent", run_id=run_id)
+            await ended(client, run_id)
+    assert others["payload"]["code"] == "not_found"
+    assert without_trace(others) == without_trace(missing)
+
+
+def without_trace(frame):
+    """The bytes of an error but for those that name this one in the log."""
+    return json.dumps(frame).replace(frame["payload"]["trace_id"], "")
 
 
 def alice_free_id():

@@ -198,14 +198,19 @@ async def test_a_stopped_run_ends_within_a_second(web, alice):
 
 
 async def test_a_tool_at_work_is_interrupted_by_the_stop(web, alice):
-    """Rows 90, 97: its call has one end, `interrupted`, before the end of the run."""
+    """Rows 90, 97: within 1 s; its call has one end, `interrupted`, then comes that of the run, and nothing."""
     async with await web.connect(alice) as a:
         accepted = await a.ask("user_message", content="/slowtool 60")
         run_id = accepted["payload"]["run_id"]
         await a.expect_event("tool_executing", run_id=run_id)
+        began = time.monotonic()
         await a.ask("stop_agent", run_id=run_id)
         events = await a.whole_run(run_id)
+        took = time.monotonic() - began
+        await a.expect_event("agent_completed", run_id=run_id, outcome="cancelled")
+        await a.assert_silent()
     check_run(events)
+    assert took < 1
     assert [payload["status"] for payload in only(events, "tool_completed")] == ["interrupted"]
 
 
