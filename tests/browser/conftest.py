@@ -68,10 +68,14 @@ class Site:
 
     async def sign_in(self, tab: Tab, person: Person | None = None) -> Tab:
         person = person or await in_database(make_person)
-        cookie = {"name": "sessionid", "value": person.session_key, "url": self.web.origin}
-        await tab.page.context.add_cookies([cookie])
+        await self.give_session(tab, person)
         await tab.open("/")
         return await tab.connected()
+
+    async def give_session(self, tab: Tab, person: Person) -> None:
+        """The browser of the tab is this person's from now on."""
+        cookie = {"name": "sessionid", "value": person.session_key, "url": self.web.origin}
+        await tab.page.context.add_cookies([cookie])
 
     async def close(self) -> None:
         for context in self.contexts:

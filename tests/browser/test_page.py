@@ -153,6 +153,20 @@ async def test_a_narrow_window_hides_the_threads_behind_a_button(tab):
     await expect(tab.page.locator("#sidebar")).to_be_hidden()
 
 
+async def test_the_state_of_the_connection_covers_no_button_of_a_narrow_window(tab):
+    await tab.page.set_viewport_size({"width": 360, "height": 640})
+    await tab.say("Hello")
+    await tab.finished()
+
+    await tab.page.evaluate("document.getElementById('connection').dataset.state = 'reconnecting'")
+
+    state = await tab.page.locator("#connection").bounding_box()
+    button = await tab.page.locator("#delete").bounding_box()
+    assert (
+        button["x"] + button["width"] <= state["x"] or button["y"] + button["height"] <= state["y"]
+    )
+
+
 async def test_a_violation_of_the_policy_would_be_seen(tab):
     """Else the tests that find none would prove nothing."""
     await tab.page.evaluate(

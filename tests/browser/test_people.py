@@ -1,5 +1,7 @@
 """Several people in one conversation, and what the operators tell, in a real Chromium."""
 
+import asyncio
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
@@ -24,17 +26,21 @@ async def owner():
     return await in_database(who_may_share)
 
 
+async def let_in(tab, person):
+    await tab.page.click("#people-button")
+    await tab.page.fill("#member-name", person.name)
+    await tab.page.press("#member-name", "Enter")
+    await expect(tab.page.locator("#members .member")).to_have_count(2)
+    await tab.page.keyboard.press("Escape")
+
+
 @pytest.fixture
 async def shared(site, owner, person):
     """The tabs of two people in one conversation."""
     mine, theirs = await site.tab(owner), await site.tab(person)
     await mine.say("Hello")
     await mine.finished()
-    await mine.page.click("#people-button")
-    await mine.page.fill("#member-name", person.name)
-    await mine.page.press("#member-name", "Enter")
-    await expect(mine.page.locator("#members .member")).to_have_count(2)
-    await mine.page.keyboard.press("Escape")
+    await let_in(mine, person)
     await theirs.page.click("#threads a")
     return mine, theirs
 
@@ -83,6 +89,29 @@ async def test_one_who_is_removed_sees_the_conversation_no_more(shared):
     await expect(theirs.page.locator("#missing")).to_be_visible()
     await expect(theirs.page.locator("#threads a")).to_have_count(0)
     await expect(mine.page.locator("#members .member")).to_have_count(1)
+
+
+async def test_the_people_are_shown_though_those_of_another_conversation_change(shared, person):
+    mine, theirs = shared
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def answer_late(route):
+        asked.set()
+        await may_answer.wait()
+        await route.continue_()
+
+    await theirs.page.route("**/people", answer_late)
+    await theirs.page.reload()
+    await asyncio.wait_for(asked.wait(), 15)
+    await mine.page.click("#new-chat")
+    await mine.say("Hello again")
+    await mine.finished()
+    await let_in(mine, person)
+    await expect(theirs.page.locator("#threads a")).to_have_count(2)
+
+    may_answer.set()
+
+    await expect(theirs.page.locator("#people-button")).to_contain_text("2 people")
 
 
 async def test_somebody_who_is_not_there_cannot_be_let_in(site, owner):

@@ -8,13 +8,15 @@ const STEADY_MS = 5_000;
 
 /**
  * `to` is told: `onWelcome(welcome, isWhole)`, `onEvent(event)`, `onAnswer(frame)`, `onSignal(signal)`,
- * `onState(state)`.
+ * `onState(state)`, and `onStranger()` where the session is by now another person's: it has ended then,
+ * and nothing was sent to them.
  * A state is `{name, reason?, attempts?}`; the names are connecting, connected, reconnecting,
  * signed_out, stopped and replaced.
  */
 export class Connection {
-  constructor(address, position, to) {
+  constructor(address, userId, position, to) {
     this.address = address;
+    this.userId = userId;
     this.position = position;
     this.to = to;
     this.attempts = 0;
@@ -89,6 +91,11 @@ export class Connection {
   }
 
   welcomed(welcome) {
+    if (welcome.user_id !== this.userId) {
+      this.close();
+      this.to.onStranger();
+      return;
+    }
     clearTimeout(this.timer);
     this.timer = setTimeout(() => { this.attempts = 0; }, STEADY_MS);
     this.hasTriedCookie = false;

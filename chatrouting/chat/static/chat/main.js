@@ -28,13 +28,8 @@ const requests = new Requests((frame) => connection.send(frame));
 const reading = new Reading(store, requests);
 const outbox = new Outbox(store, memory, requests);
 
-const connection = new Connection(socket, memory.position, {
+const connection = new Connection(socket, userId, memory.position, {
   onWelcome(welcome, isWhole) {
-    if (welcome.user_id !== userId) {
-      // Somebody else has signed in with this browser.
-      window.location.reload();
-      return;
-    }
     if (!isWhole) store.dispatch("lost");
     people.forget();
     remember();
@@ -48,6 +43,7 @@ const connection = new Connection(socket, memory.position, {
   },
   onAnswer: (frame) => requests.settle(frame),
   onSignal: ({ type, payload }) => SIGNALS[type]?.(payload),
+  onStranger: () => window.location.reload(),
   onState(state) {
     if (state.name !== "connected") {
       requests.closed();
@@ -157,7 +153,7 @@ const people = new PeopleView({
 const bar = new ThreadBar({
   bar: place("thread-bar"), renameButton: place("rename"), deleteButton: place("delete"),
   renaming: place("renaming"), deleting: place("deleting"), title: place("new-title"),
-  note: place("thread-note"),
+  name: place("deleting-name"), note: place("thread-note"),
 }, actions);
 
 const typingView = new TypingView(place("typing"), userId);

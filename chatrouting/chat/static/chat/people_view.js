@@ -15,7 +15,7 @@ export class PeopleView {
     this.threadId = null;
     this.people = new Map();
     this.online = new Map();
-    this.changes = 0;
+    this.changes = new Map(); // how many were told, by thread
     this.button.addEventListener("click", () => this.open());
     this.form.addEventListener("submit", (event) => { event.preventDefault(); this.add(); });
   }
@@ -36,11 +36,15 @@ export class PeopleView {
   }
 
   changed(threadId, members) {
-    this.changes += 1;
+    this.changes.set(threadId, this.changesOf(threadId) + 1);
     const known = this.people.get(threadId);
     if (known) this.people.set(threadId, { ...known, members });
     else if (threadId === this.threadId) this.read();
     this.tell();
+  }
+
+  changesOf(threadId) {
+    return this.changes.get(threadId) ?? 0;
   }
 
   /** Who is there is told anew to each socket: whoever is not named is not. */
@@ -56,12 +60,13 @@ export class PeopleView {
 
   /** What has changed while it was on its way counts more than what comes. */
   async read() {
-    const { threadId, changes } = this;
+    const { threadId } = this;
+    const changes = this.changesOf(threadId);
     const zeros = "00000000-0000-0000-0000-000000000000";
     try {
       const answer = await fetch(this.address.replace(zeros, threadId));
       const found = answer.ok ? await answer.json() : null;
-      if (found && this.changes === changes) this.people.set(threadId, found);
+      if (found && this.changesOf(threadId) === changes) this.people.set(threadId, found);
     } catch {
       return; // The network is away: read again when the dialog is opened.
     }
