@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 from chatrouting.database import in_database
@@ -52,7 +53,7 @@ class Batches(Generic[K, R]):
         answer: asyncio.Future[R | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((key, answer))
         if self._server is None or self._server.done():
-            self._server = asyncio.create_task(self._serve_all(), name="batches")
+            self._server = asyncio.create_task(self._serve_all(), name="batches", context=Context())
         return answer
 
     async def _serve_all(self) -> None:

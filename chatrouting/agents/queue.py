@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -137,7 +138,9 @@ class RunQueue:
     def put(self, run: Run) -> None:
         """Send the run to a worker soon. Where too many wait it is left to the sweep."""
         if self._sender is None or self._sender.done():
-            self._sender = asyncio.create_task(self._send_all(), name="run queue")
+            self._sender = asyncio.create_task(
+                self._send_all(), name="run queue", context=Context()
+            )
         try:
             self._waiting.put_nowait(_Job(run.pk, run.fence, Priority(run.priority).queue))
         except asyncio.QueueFull:

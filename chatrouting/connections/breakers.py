@@ -13,6 +13,7 @@ import logging
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
+from contextvars import Context
 
 import msgspec
 from redis.exceptions import RedisError
@@ -100,7 +101,9 @@ class Breakers:
         """Note what a call that was let in came to. Whoever made it does not wait until all know."""
         self._untold.setdefault(route, deque(maxlen=MOST_UNTOLD)).append((call, outcome))
         if route not in self._telling:
-            self._telling[route] = asyncio.create_task(self._tell(route), name="breaker")
+            self._telling[route] = asyncio.create_task(
+                self._tell(route), name="breaker", context=Context()
+            )
 
     async def told(self, route: str) -> None:
         """Wait until all know what calls came to so far, as long as Valkey may take."""
@@ -122,7 +125,7 @@ class Breakers:
     def listen(self) -> None:
         """Hear of changes from now on, if not yet."""
         if self._listener is None or self._listener.done():
-            self._listener = asyncio.create_task(self._listen(), name="breakers")
+            self._listener = asyncio.create_task(self._listen(), name="breakers", context=Context())
 
     def _of(self, route: str) -> Breaker:
         return self._known.get(route, WHOLE)

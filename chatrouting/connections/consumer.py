@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from chatrouting import counters
 from chatrouting.chat.context import Context
 from chatrouting.chat.presence import greet
 from chatrouting.conf import chat_settings
+from chatrouting.connections.duties import Duties, to_its_end
 from chatrouting.connections.handshakes import received
 from chatrouting.connections.intake import Intake
 from chatrouting.connections.live import live_connections
@@ -42,7 +43,7 @@ from routing_core.envelope import encode_signal
 
 logger = logging.getLogger(__name__)
 
-CLEAN_UP_SECONDS = 8.0
+CLEAN_UP_SECONDS = 8.0  # for each of its three parts
 NO_CODE = 1005  # what a client's close without a code is called
 
 # Why a delivery ended, where that is foreseen.
@@ -71,7 +72,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
         silent = partial(self.end, CloseCode.NO_HEARTBEAT)
         self.silence = Silence(2 * conf.heartbeat_seconds, silent)
         self.age: asyncio.TimerHandle | None = None
-        self.duties: set[asyncio.Task[None]] = set()
+        self.duties = Duties(self.row.pk)
         self.due: CloseCode | None = None
         self.reading: asyncio.Task[Any] | None = None
         self.over = False
@@ -92,7 +93,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
             logger.exception("connection %s failed", self.row.pk)
             await self._fail()
         finally:
-            await self._clean_up()
+            await to_its_end(self._clean_up())
 
     async def _open(self) -> None:
         """Sign in, listen, take a place in the stream, say welcome, begin to send."""
@@ -118,7 +119,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
         self._go_live()
         self._show(encode_signal(welcome(self.context, self.delivery, recovered)))
         self.delivery.start()
-        self._begin(greet(found.person.id, first=first, show=self._show))
+        self.duties.begin(greet(found.person.id, first=first, show=self._show))
 
     def _go_live(self) -> None:
         self.socket.go_live()
@@ -157,7 +158,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
 
     def hear_check(self) -> None:
         """Something was done to this user's account. Looking must not hold up deliveries."""
-        self._begin(self._check())
+        self.duties.begin(self._check())
 
     def hear_signal(self, signal: Signal, frame: Frame) -> None:
         """A frame that is not kept."""
@@ -199,8 +200,8 @@ class ChatConsumer(AsyncWebsocketConsumer):
 
     def _leave(self) -> None:
         """Nothing holds this socket any longer, however long the other side takes to hear of its end."""
-        self._begin(self._finish())
-        self._begin(self._let_go_all())
+        self.duties.begin(self._finish())
+        self.duties.begin(self._let_go_all())
 
     async def _finish(self) -> None:
         await self.socket.finish()
@@ -212,6 +213,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
         describe(self.row, found, self.scope)
         self.expires_at = found.expires_at
         bind_contextvars(user_id=found.person.id, connection_id=str(self.row.pk))
+        self.duties.know()
         self.context = Context(found.person, str(self.row.pk), found.digest, found.priority)
         too_many = partial(self.end, CloseCode.TOO_MANY_ERRORS)
         self.intake = Intake(
@@ -226,6 +228,9 @@ class ChatConsumer(AsyncWebsocketConsumer):
 
     def _undelivered(self, error: Exception) -> None:
         """The socket's way to its stream has ended."""
+        self.duties.do(partial(self._give_up, error))
+
+    def _give_up(self, error: Exception) -> None:
         for kind, code in FORESEEN:
             if isinstance(error, kind):
                 logger.info("connection %s cannot go on: %r", self.row.pk, error)
@@ -233,16 +238,6 @@ class ChatConsumer(AsyncWebsocketConsumer):
                 return
         logger.error("connection %s failed in delivery", self.row.pk, exc_info=error)
         self.end(CloseCode.SERVER_ERROR)
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do this beside the deliveries. What it raises is seen in the clean-up."""
-        duty = asyncio.create_task(work)
-        self.duties.add(duty)
-        duty.add_done_callback(self._finished)
-
-    def _finished(self, duty: asyncio.Task[None]) -> None:
-        if duty.cancelled() or duty.exception() is None:
-            self.duties.discard(duty)
 
     async def _fail(self) -> None:
         try:
@@ -256,19 +251,21 @@ class ChatConsumer(AsyncWebsocketConsumer):
         self.socket.gone()
         await self._let_go_all()
         # The farewell has a bound of its own, and cuts the connection then.
-        await self._let_go(asyncio.gather(*self.duties), chat_settings().send_seconds)
+        await self._let_go(self.duties.done(), chat_settings().send_seconds)
         logger.debug("connection %s is over", self.row.pk)
 
     async def _let_go_all(self) -> None:
-        """Leave everything that knows this socket. May be done twice."""
+        """Leave everything that knows this socket: none waits for another. May be done twice."""
         self.silence.stop()
         if self.age is not None:
             self.age.cancel()
         if not hasattr(self, "delivery"):
             return
-        await self._let_go(live_connections().remove(self))
-        await self._let_go(listeners().leave(self.context.user.id, self))
-        await self._let_go(self.delivery.close())
+        await asyncio.gather(
+            self._let_go(listeners().leave(self.context.user.id, self)),
+            self._let_go(self.delivery.close()),
+            self._let_go(live_connections().remove(self)),
+        )
         await self.intake.close(CLEAN_UP_SECONDS)
 
     async def _let_go(self, work: Awaitable[Any], seconds_more: float = 0) -> None:
@@ -277,6 +274,11 @@ class ChatConsumer(AsyncWebsocketConsumer):
                 await work
         except Exception:  # an edge: one part of the clean-up that fails must not keep the next
             logger.exception("connection %s was not cleaned up whole", self.row.pk)
+
+
+def longest_clean_up() -> float:
+    """Seconds that it takes at most to let go of a socket."""
+    return 3 * CLEAN_UP_SECONDS + chat_settings().send_seconds
 
 
 def _frame(message: Any) -> str | bytes | None:

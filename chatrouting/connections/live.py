@@ -5,6 +5,8 @@ import functools
 import itertools
 import logging
 from collections import Counter
+from collections.abc import Sequence
+from contextvars import Context
 from typing import Protocol
 from uuid import UUID
 
@@ -12,6 +14,7 @@ from django.db import IntegrityError
 
 from chatrouting import counters
 from chatrouting.agents.stopping import end_unheeded
+from chatrouting.batches import Batches
 from chatrouting.chat.presence import tell_gone
 from chatrouting.conf import chat_settings
 from chatrouting.connections import registry
@@ -26,6 +29,7 @@ from routing_core.closing import CloseCode
 logger = logging.getLogger(__name__)
 
 DRAIN_GRACE_SECONDS = 2.0
+ROW_SECONDS = 5.0  # for the row of a socket that ended; then it is left to the next heartbeat
 
 
 class LiveConnection(Watched, Protocol):
@@ -64,6 +68,8 @@ class LiveConnections:
         self._open: dict[UUID, LiveConnection] = {}
         self._addresses: Counter[str] = Counter()
         self._told: dict[UUID, registry.Seen] = {}
+        self._closings: Batches[UUID, None] = Batches(_close, registry.BATCH)
+        self._in_doubt = False  # whether there may be rows of sockets that are not open
         self._process: asyncio.Task[UUID] | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._sweep = Sweep(self._open.values)
@@ -103,8 +109,6 @@ class LiveConnections:
         counters.connections_active.inc()
         connection.row.process_id = await self._process_id()
         opened = await self._written(connection)
-        if connection.row.pk not in self._open:  # it was let go before its row was written
-            await in_database(registry.close_connection, connection.row)
         if opened.over:
             dismissal = Dismissal(CloseCode.REPLACED, connection_ids=opened.over)
             await ring_dismissal(str(connection.row.user_id), dismissal)
@@ -113,13 +117,26 @@ class LiveConnections:
     async def _written(self, connection: LiveConnection) -> registry.Opened:
         """Write its row, where need be with those of this process: others may have taken it for dead."""
         try:
-            return await in_database(registry.open_connection, _row(connection))
+            return await in_database(self._write, _row(connection))
         except IntegrityError:
+            if connection.row.pk not in self._open:  # nor is there anybody left to tell of
+                return registry.Opened((), first=False)
             await self._register_again(connection.row.process_id)
-            return await in_database(registry.open_connection, _row(connection))
+            return await in_database(self._write, _row(connection))
+
+    def _write(self, row: Connection) -> registry.Opened:
+        """In a thread, which goes on where nobody waits any more: the socket may be let go before it ends."""
+        try:
+            return registry.open_connection(row)
+        finally:
+            if row.pk not in self._open:
+                self._in_doubt = True
 
     async def remove(self, connection: LiveConnection) -> None:
-        """Let a socket go. Does nothing where it was never taken in, or is gone already."""
+        """Let a socket go. Does nothing where it was never taken in, or is gone already.
+
+        Its row is gone when this returns, or with a heartbeat that follows where the database is away or slow.
+        """
         if self._open.pop(connection.row.pk, None) is None:
             return
         self._told.pop(connection.row.pk, None)
@@ -128,7 +145,19 @@ class LiveConnections:
         counters.connections_closed.labels(int(connection.close_code)).inc()
         if not self._open:
             self._empty.set()
-        await in_database(registry.close_connection, connection.row)
+        await self._remove_row(connection.row.pk)
+
+    async def _remove_row(self, key: UUID) -> None:
+        removed = False
+        try:
+            async with asyncio.timeout(ROW_SECONDS):
+                await self._closings.call(key)
+            removed = True
+        except Exception as error:  # noqa: BLE001 - reason: an edge: what fails here is made up for
+            logger.debug("the row of connection %s is left to a heartbeat: %r", key, error)
+        finally:
+            if not removed:
+                self._in_doubt = True
 
     def _address_left(self, address: str) -> None:
         self._addresses[address] -= 1
@@ -153,11 +182,16 @@ class LiveConnections:
     async def _process_id(self) -> UUID:
         """The row of this process, written on first use; one call for many who ask at once."""
         if self._process is None or (self._process.done() and self._process.exception()):
-            self._process = asyncio.create_task(in_database(registry.begin_process))
+            beginning = in_database(registry.begin_process)
+            self._process = asyncio.create_task(beginning, context=Context())
         process_id = await asyncio.shield(self._process)
         if self._keeper is None or self._keeper.done():
-            self._keeper = asyncio.create_task(self._keep(process_id), name="connection registry")
-            self._sweeper = asyncio.create_task(self._sweep.run(), name="session sweep")
+            self._keeper = asyncio.create_task(
+                self._keep(process_id), name="connection registry", context=Context()
+            )
+            self._sweeper = asyncio.create_task(
+                self._sweep.run(), name="session sweep", context=Context()
+            )
         return process_id
 
     async def _keep(self, process_id: UUID) -> None:
@@ -176,6 +210,7 @@ class LiveConnections:
         for key in changed.keys() & self._told.keys():
             del self._told[key]  # to the end of the line
             self._told[key] = changed[key]
+        await self._remove_left_rows(process_id)
         await in_database(registry.sweep_dead)
         await tell_gone(await in_database(registry.sweep_gone))
         await end_unheeded()
@@ -190,7 +225,27 @@ class LiveConnections:
         """Others took this process for dead, as after a long pause: its sockets are told anew."""
         logger.warning("this process was swept; it registers again")
         rows = [_row(connection) for connection in self._open.values()]
-        await in_database(registry.restore_process, process_id, rows)
+        await in_database(self._restore, process_id, rows)
+
+    def _restore(self, process_id: UUID, rows: list[Connection]) -> None:
+        """In a thread: meanwhile any of the sockets may be let go."""
+        try:
+            registry.restore_process(process_id, rows)
+        finally:
+            self._in_doubt = True
+
+    async def _remove_left_rows(self, process_id: UUID) -> None:
+        """Make up for what failed, or came too late, when sockets were let go."""
+        if not self._in_doubt:
+            return
+        self._in_doubt = False  # before the look, so that a doubt that comes meanwhile stays
+        try:
+            left = await in_database(registry.close_all_but, process_id, self._open)
+        except BaseException:
+            self._in_doubt = True
+            raise
+        if left:
+            logger.warning("%d sockets that are gone were still in the database", left)
 
     async def _end_process(self) -> None:
         duties = [task for task in (self._keeper, self._sweeper) if task is not None]
@@ -199,6 +254,10 @@ class LiveConnections:
         await asyncio.gather(*duties, return_exceptions=True)
         if self._process is not None:
             await in_database(registry.end_process, await self._process)
+
+
+def _close(keys: Sequence[UUID]) -> None:
+    registry.close_connections(keys)
 
 
 def _row(connection: LiveConnection) -> Connection:

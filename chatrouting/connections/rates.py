@@ -10,6 +10,7 @@ import functools
 import logging
 import time
 import uuid
+from contextvars import Context
 
 import msgspec
 from redis.exceptions import RedisError
@@ -73,7 +74,8 @@ class Rates:
             if wait:
                 return wait
             if sender.asking is None:
-                sender.asking = asyncio.create_task(self._ask(user_id, sender), name="rate")
+                asking = self._ask(user_id, sender)
+                sender.asking = asyncio.create_task(asking, name="rate", context=Context())
             await asyncio.shield(sender.asking)
         return 0
 

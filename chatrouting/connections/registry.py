@@ -3,7 +3,7 @@
 import os
 import platform
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from chatrouting.chat import presence
+from chatrouting.chat.models import Presence
 from chatrouting.conf import chat_settings
 from chatrouting.connections.models import Connection, Process
 
@@ -58,9 +59,20 @@ def _remove(processes: QuerySet[Process]) -> int:
     """Remove these with their connections; how many those were."""
     theirs = Connection.objects.filter(process__in=processes).values_list("user_id", flat=True)
     user_ids = set(theirs)
+    _hold(user_ids)
     _, removed = processes.delete()
     _note_left(user_ids)
     return removed.get(Connection._meta.label, 0)
+
+
+def _hold(user_ids: Collection[int]) -> None:
+    """One at a time finds out whether these have sockets left: two would see each other's, and nobody leave.
+
+    In one order, so that two which hold several wait in no circle.
+    """
+    if connection.features.has_select_for_update:
+        held = Presence.objects.filter(user_id__in=user_ids).order_by("pk")
+        list(held.select_for_update(no_key=True).values_list("pk"))
 
 
 def _note_left(user_ids: Collection[int]) -> None:
@@ -101,11 +113,26 @@ def open_connection(opened: Connection) -> Opened:
     return Opened(tuple(str(each) for each in over), first)
 
 
-def close_connection(closed: Connection) -> None:
-    """Remove the row of a socket that ended."""
+def close_connections(closed: Collection[UUID]) -> None:
+    """Remove the rows of sockets that ended, as many as one statement takes: see `BATCH`."""
     with transaction.atomic():
-        Connection.objects.filter(pk=closed.pk).delete()
-        _note_left([closed.user_id])
+        theirs = Connection.objects.filter(pk__in=closed)
+        user_ids = set(theirs.values_list("user_id", flat=True))
+        _hold(user_ids)
+        theirs.delete()
+        _note_left(user_ids)
+
+
+def close_all_but(process_id: UUID, opened: Container[UUID]) -> int:
+    """Remove the rows of this process whose sockets are not open; how many those were.
+
+    A socket counts as open from before its row is written until before it is removed.
+    """
+    written = Connection.objects.filter(process_id=process_id).values_list("pk", flat=True)
+    left = [key for key in written if key not in opened]
+    for start in range(0, len(left), BATCH):
+        close_connections(left[start : start + BATCH])
+    return len(left)
 
 
 def sweep_gone() -> list[str]:

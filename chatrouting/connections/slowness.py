@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections import deque
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -64,7 +65,8 @@ class SlowSockets:
         else:
             self._marks[socket].written += written
         if self._watch is None or self._watch.done():
-            self._watch = asyncio.create_task(self._look(seconds), name="slow sockets")
+            looking = self._look(seconds)
+            self._watch = asyncio.create_task(looking, name="slow sockets", context=Context())
 
     def excuse(self, socket: Waiting) -> None:
         """Nothing that was written since the last look counts as waiting."""

@@ -1,5 +1,6 @@
 """Who is taken for online: from the first socket to the end of the grace after the last."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -10,8 +11,10 @@ from chatrouting.chat.models import Presence
 from chatrouting.conf import chat_settings
 from chatrouting.connections import registry
 from chatrouting.database import in_database
+from chatrouting.stream.doorbell import Signal, channel_layer, ring_signal, user_group
 from chatrouting.threads.models import ThreadMember
 from tests.agents.accepted import a_person, a_thread
+from tests.chat.circle import a_thread_of, someone
 from tests.connections.rows import a_row
 from tests.connections.statements import statements
 
@@ -52,7 +55,7 @@ def test_who_has_another_socket_does_not_leave(process):
     for each in (row, other):
         registry.open_connection(each)
 
-    registry.close_connection(row)
+    registry.close_connections([row.pk])
     grace_is_over(row.user_id)
 
     assert str(row.user_id) not in registry.sweep_gone()
@@ -61,7 +64,7 @@ def test_who_has_another_socket_does_not_leave(process):
 def test_who_left_is_offline_when_the_grace_is_over_and_only_once(process):
     row = a_row(process)
     registry.open_connection(row)
-    registry.close_connection(row)
+    registry.close_connections([row.pk])
     assert str(row.user_id) not in registry.sweep_gone()
 
     grace_is_over(row.user_id)
@@ -74,7 +77,7 @@ def test_who_left_is_offline_when_the_grace_is_over_and_only_once(process):
 def test_who_comes_back_within_the_grace_was_never_gone(process):
     row = a_row(process)
     registry.open_connection(row)
-    registry.close_connection(row)
+    registry.close_connections([row.pk])
 
     assert not registry.open_connection(second(row)).first
     grace_is_over(row.user_id)
@@ -125,3 +128,58 @@ async def test_a_greeting_costs_one_query(services):
         return len(sent)
 
     assert await in_database(asked) == 1
+
+
+@pytest.fixture
+async def watched(services):
+    """Somebody online, and what they are shown of somebody who shares a thread with them and is not."""
+    peer, gone = await someone(), await someone()
+    await a_thread_of(peer, gone)
+    await in_database(presence.came, peer.id)
+    layer = channel_layer()
+    channel = await layer.new_channel()
+    await layer.group_add(user_group(peer.id), channel)
+
+    async def shown():
+        await ring_signal(peer.id, Signal("null"))
+        said = []
+        while (signal := json.loads((await layer.receive(channel))["text"])) is not None:
+            said.append(signal["payload"])
+        assert all(each["user_id"] == gone.id for each in said)
+        return [each["online"] for each in said]
+
+    yield gone, shown
+    layer.release(channel)
+
+
+async def test_who_is_gone_is_shown_to_be_offline(watched):
+    gone, shown = watched
+
+    await presence.tell_gone([gone.id])
+
+    assert await shown() == [False]
+
+
+async def test_who_is_back_before_it_is_told_was_never_gone(watched):
+    gone, shown = watched
+    await in_database(presence.came, gone.id)
+
+    await presence.tell_gone([gone.id])
+
+    assert await shown() == []
+
+
+async def test_who_comes_back_while_it_is_told_is_shown_to_be_online_in_the_end(
+    watched, monkeypatch
+):
+    """Their own process may have told it before."""
+    gone, shown = watched
+
+    async def ring_and_come(user_id, signal):
+        await ring_signal(user_id, signal)
+        await in_database(presence.came, gone.id)
+
+    monkeypatch.setattr(presence, "ring_signal", ring_and_come)
+    await presence.tell_gone([gone.id])
+
+    assert await shown() == [False, True]

@@ -8,16 +8,21 @@ from django.utils import timezone
 from chatrouting.connections.models import Connection
 from chatrouting.connections.registry import Seen
 from chatrouting.connections.sessions import Look, SignedIn
-from chatrouting.testing.people import make_person
+from chatrouting.testing.people import Person, make_person
 from routing_core.closing import CloseCode
 
 
 def a_row(process_id: uuid.UUID | None = None) -> Connection:
     """The row of a socket of somebody new, not written yet."""
+    return row_of(make_person(), process_id)
+
+
+def row_of(person: Person, process_id: uuid.UUID | None = None) -> Connection:
+    """The row of a socket of this person, not written yet."""
     now = timezone.now()
     return Connection(
         id=uuid.uuid4(),
-        user_id=int(make_person().user_id),
+        user_id=int(person.user_id),
         process_id=process_id,
         session_digest="d",
         opened_at=now,

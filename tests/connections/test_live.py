@@ -107,9 +107,10 @@ async def test_a_socket_that_goes_before_its_row_is_written_leaves_none(live):
     adding = asyncio.create_task(live.add(socket))
     while not len(live):  # noqa: ASYNC110 - reason: nothing tells of it
         await asyncio.sleep(0)
-    del live._open[socket.row.pk]
+    await live.remove(socket)
 
     await adding
+    await live._keep_once(socket.row.process_id)
 
     assert await stored(socket) is None
 

@@ -45,22 +45,47 @@ def test_a_socket_has_a_row_until_it_closes(process):
     row = opened(process)
     assert rows_of(process) == {row.pk}
 
-    registry.close_connection(row)
+    registry.close_connections([row.pk])
 
     assert rows_of(process) == set()
 
 
 def test_closing_what_is_gone_does_nothing(process):
-    registry.close_connection(a_row(process))
+    registry.close_connections([a_row(process).pk])
 
 
 def test_closing_one_leaves_the_others(process):
     """Row 61."""
     first, second = opened(process), opened(process)
 
-    registry.close_connection(first)
+    registry.close_connections([first.pk])
 
     assert rows_of(process) == {second.pk}
+
+
+def test_those_that_close_together_are_removed_together(process):
+    """Row 61."""
+    rows = [opened(process) for _ in range(3)]
+
+    with statements() as sent:
+        registry.close_connections([row.pk for row in rows[:2]])
+
+    assert sum(sql.startswith("DELETE") for sql in sent) == 1
+    assert rows_of(process) == {rows[2].pk}
+
+
+def test_of_a_process_only_what_is_open_is_kept(process, monkeypatch):
+    """Row 59: zero ghosts, however many."""
+    monkeypatch.setattr(registry, "BATCH", 2)
+    rows = [opened(process) for _ in range(6)]
+    other = registry.begin_process()
+    elsewhere = opened(other)
+
+    assert registry.close_all_but(process, {rows[0].pk}) == 5
+
+    assert rows_of(process) == {rows[0].pk}
+    assert rows_of(other) == {elsewhere.pk}
+    registry.end_process(other)
 
 
 def test_a_process_that_ends_takes_its_rows_with_it(process):

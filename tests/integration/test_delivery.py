@@ -2,9 +2,12 @@
 
 import asyncio
 
+from chatrouting.connections.models import Connection
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
 from chatrouting.testing.people import make_people, make_person
+from tests.agents.waiting import until
+from tests.faults.mute import Mute
 
 
 async def test_all_sockets_of_a_user_see_the_same_events(web):
@@ -59,16 +62,26 @@ async def test_two_web_processes_serve_one_user(web, system):
         assert await a.whole_run(run_id) == await b.whole_run(run_id)
 
 
-async def test_a_dropped_socket_disturbs_no_other(web):
-    """Row 42: one of three is gone without a word; the other two receive."""
+async def test_a_dead_socket_disturbs_no_other_and_is_removed(brisk, worker):
+    """Row 42: one of three reads and says nothing; the other two receive, and its row goes."""
     alice = await in_database(make_person, "alice")
-    async with await web.connect(alice) as a, await web.connect(alice) as b:
-        gone = await web.connect(alice)
-        await gone.drop()
+    async with (
+        await brisk.connect(alice) as a,
+        await brisk.connect(alice) as b,
+        Mute(brisk, alice) as dead,
+    ):
+        rows = Connection.objects.filter(pk=dead.frames[0]["payload"]["connection_id"])
+        assert await in_database(rows.exists)
         accepted = await a.ask("user_message", content="/stream 10 5")
         for client in (a, b):
             check_run(await client.whole_run(accepted["payload"]["run_id"]))
             client.check_order()
+
+        async def removed():
+            await asyncio.gather(a.ask("heartbeat"), b.ask("heartbeat"))
+            return not await in_database(rows.all().exists)
+
+        await until(removed, pause=0.1)
 
 
 async def test_one_user_sees_nothing_of_another(web):

@@ -7,6 +7,7 @@ from chatrouting.connections.models import Connection
 from chatrouting.database import in_database
 from chatrouting.testing.people import make_people
 from chatrouting.testing.system import wait_until
+from tests.agents.waiting import until
 
 
 async def test_a_ping_is_answered_with_the_top_of_the_stream(web, alice):
@@ -68,18 +69,24 @@ async def rows_of(*people):
 
 
 async def test_a_peer_that_is_dead_is_removed(brisk, alice):
-    """Row 57: it reads nothing and says nothing; after two heartbeats it is gone, and the other stays."""
-    dead = await brisk.connect(alice)
+    """Row 57: it reads nothing and says nothing; within two heartbeats it is gone, and the other stays."""
+    dead, loop = await brisk.connect(alice), asyncio.get_running_loop()
+    heartbeat = dead.welcome["heartbeat_seconds"]
+    heard_at = loop.time()
+    await dead.ask("heartbeat")
     dead._socket.transport.pause_reading()  # as a machine without power: not even a close is heard
     async with await brisk.connect(alice) as living:
         rows = Connection.objects.filter(pk=dead.welcome["connection_id"])
-        for _ in range(100):
+
+        async def removed():
             await living.ask("heartbeat")
-            if not await in_database(rows.exists):
-                break
-            await asyncio.sleep(0.1)
+            return not await in_database(rows.exists)
+
+        await until(removed, pause=0.1)
+        silent = loop.time() - heard_at
         assert await rows_of(alice) == {living.welcome["connection_id"]}
     await dead.drop()
+    assert 2 * heartbeat < silent < 2 * heartbeat + 1
 
 
 async def test_a_hundred_drops_leave_no_ghost_and_disturb_nobody(system, worker):
