@@ -128,7 +128,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class RunText:
-    """A run's text so far, true at `seq` of the stream it was read from. `attempt`: which wrote it; 0: not known."""
+    """A run's text so far, true at `seq` of the stream it was read from. `attempt`: whose it is; 0: not known."""
 
     text: str
     seq: int

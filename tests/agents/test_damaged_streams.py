@@ -230,7 +230,9 @@ async def test_what_was_said_is_announced_to_the_others_and_then_a_letter(damage
     assert question.announced_at is None
 
 
-async def test_who_has_heard_what_was_said_is_not_told_again_when_it_is_replayed_much_later(damaged):
+async def test_who_has_heard_what_was_said_is_not_told_again_when_it_is_replayed_much_later(
+    damaged,
+):
     run = await asked(damaged)
     question = await in_database(lambda: now_of(run).question)
     with pytest.raises(StreamRefused):
