@@ -11,6 +11,7 @@ from daphne.server import Server
 from daphne.ws_protocol import WebSocketProtocol
 from twisted.internet import defer
 
+from chatrouting.connections.consumer import longest_clean_up
 from chatrouting.connections.outlet import EXTENSION
 from chatrouting.serving.draining import begin_drain, drain
 from chatrouting.serving.joining import JoiningWriter
@@ -20,10 +21,12 @@ logger = logging.getLogger(__name__)
 NEVER = -1
 HANDSHAKE_SECONDS = 20
 CLOSE_SECONDS = 10
+NOTICE_SECONDS = 5  # until the application hears that its client is gone
 REQUEST_SECONDS = 1.0
 LARGEST_MESSAGE = 1024 * 1024  # bytes; a larger one ends its socket
 PACED = "chatrouting.paced"
 FRAMES = 16  # of one socket, that wait for the application
+PONG = 0x8A
 
 
 class DaphneWriter(JoiningWriter):
@@ -73,7 +76,15 @@ class DaphneWriter(JoiningWriter):
 class PacedProtocol(WebSocketProtocol):  # type: ignore[misc]  # because daphne has no types
     """daphne's WebSocket protocol, which takes no frame off its socket while enough wait for the application."""
 
+    writer: DaphneWriter | None = None  # the application's way, where it has one
     _held = False
+
+    def onPing(self, payload: bytes) -> None:
+        """Answer in the application's way, so that it knows what waits."""
+        if self.writer is None:
+            super().onPing(payload)
+        else:
+            self.writer.pong(bytes((PONG, len(payload))) + payload)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """A frame. What comes after our close is for nobody."""
@@ -117,6 +128,7 @@ class DaphneServer(Server):  # type: ignore[misc]  # because daphne has no types
             endpoints=[f"fd:fileno={listener.fileno()}"],
             websocket_timeout=NEVER,
             websocket_handshake_timeout=HANDSHAKE_SECONDS,
+            application_close_timeout=NOTICE_SECONDS + longest_clean_up(),
             websocket_max_message_size=LARGEST_MESSAGE,
             websocket_max_frame_size=LARGEST_MESSAGE,
             ping_interval=20,
@@ -144,7 +156,7 @@ class DaphneServer(Server):  # type: ignore[misc]  # because daphne has no types
         if scope["type"] == "websocket":
             scope["extensions"] = {PACED: protocol.receive}
             if hasattr(protocol.transport, "socket"):
-                scope["extensions"][EXTENSION] = DaphneWriter(protocol)
+                scope["extensions"][EXTENSION] = protocol.writer = DaphneWriter(protocol)
         return super().create_application(protocol, scope)
 
     async def _apply(self, scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 BEAT_SECONDS = 0.03
 MOST_JOINED = 64  # frames that wait for one write
+PONG_ROOM_BYTES = 1024 * 1024  # where as much waits, a ping has no answer
 
 
 class JoiningWriter(ABC):
@@ -56,6 +57,14 @@ class JoiningWriter(ABC):
         data, self._unsent = b"".join(self._unsent), []
         if self.put(data):
             self.held(len(data))
+
+    def pong(self, frame: bytes) -> None:
+        """Answer a ping now, before the whole frames that are held back: it belongs to none of them.
+
+        Where much waits the other side would not see the answer, and who only asks would have no bound.
+        """
+        if self.waiting() < PONG_ROOM_BYTES and self.put(frame):
+            self.held(len(frame))
 
     @abstractmethod
     def put(self, data: bytes) -> int:

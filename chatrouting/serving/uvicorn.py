@@ -14,7 +14,9 @@ from chatrouting.serving.joining import JoiningWriter
 
 LARGEST_MESSAGE = 1024 * 1024  # bytes; a larger one ends its socket
 NOT_UTF8 = 1007
+PONG = b"\x8a"  # how one begins
 PIECE_BYTES = 512  # of what has come: so many are looked at, at a time
+TURN_BYTES = 16 * 1024  # and so many in a turn of the loop
 FAREWELL_SECONDS = 1.0
 FAREWELL_LOOK_SECONDS = 0.05
 
@@ -55,13 +57,16 @@ class DirectProtocol(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket protocol, which offers the application to write directly.
 
     It stops reading while a frame waits for the application. What one read has brought may be thousands of
-    frames: they are looked at when they are asked for, a few at a time, so that others have their turn.
+    frames: they are looked at when they are asked for, a few at a time, so that others have their turn. So
+    have they beside pings and the like, which no application asks for.
     """
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self._unseen, self._seen = b"", 0
+        self._is_due = False
         self._heard_at = 0.0
+        self._writer = UvicornWriter(self)
 
     def data_received(self, data: bytes) -> None:
         """Keep what came, and look at it as far as is asked for."""
@@ -71,17 +76,49 @@ class DirectProtocol(WebSocketsSansIOProtocol):
 
     def _look(self) -> None:
         """Until a frame waits for the application; of one that is closed only the end is looked for."""
-        while self._seen < len(self._unseen) and (self.queue.empty() or self.close_sent):
+        end = min(self._seen + TURN_BYTES, len(self._unseen))
+        while self._seen < end and self._wants():
             begin, self._seen = self._seen, self._seen + PIECE_BYTES
             super().data_received(self._unseen[begin : self._seen])
+        if self._wants():
+            self._go_on()
+
+    def _wants(self) -> bool:
+        wanted = self.queue.empty() or self.close_sent
+        return wanted and not self.transport.is_closing()
+
+    def _go_on(self) -> None:
+        """Look at the rest in another turn; read on where there is none."""
+        if self._seen < len(self._unseen):
+            self._pause()
+            if not self._is_due:
+                self._is_due = True
+                self.loop.call_soon(self._take_turn)
+        elif self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+
+    def _pause(self) -> None:
+        if not self.read_paused:
+            self.read_paused = True
+            self.transport.pause_reading()
+
+    def _take_turn(self) -> None:
+        self._is_due = False
+        self._look()
 
     async def receive(self) -> Any:
         """The next of the frames that have come; read on where none has."""
         self._look()
-        if self.read_paused and self.queue.empty():
-            self.read_paused = False
-            self.transport.resume_reading()
         return await self.queue.get()
+
+    def handle_ping(self) -> None:
+        """Answer in the application's way, so that it knows what waits."""
+        for frame in self.conn.data_to_send():
+            if frame.startswith(PONG):
+                self._writer.pong(frame)
+            else:  # a close that came behind the ping is answered, too
+                self.transport.write(frame)
 
     def keepalive_timeout(self) -> None:
         """A pong may be behind what else was sent: whoever is heard is there."""
@@ -93,7 +130,7 @@ class DirectProtocol(WebSocketsSansIOProtocol):
 
     async def run_asgi(self) -> None:
         """Offer the direct way to the application."""
-        cast(Any, self.scope)["extensions"][EXTENSION] = UvicornWriter(self)
+        cast(Any, self.scope)["extensions"][EXTENSION] = self._writer
         await super().run_asgi()
 
     def send_receive_event_to_app(self) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import socket
+import time
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -16,11 +18,22 @@ from chatrouting.testing.people import make_person
 from chatrouting.testing.system import wait_until
 from tests.faults.mute import Mute
 from tests.integration.processes import memory, sockets_at
+from tests.integration.test_under_strain import Timed
 
 MEGABYTES = 200 if os.environ.get("TEST_LONG") else 24
 EVENT_BYTES = 64 * 1024
 GROWTH_BYTES = 8 * 1024 * 1024
+SEND_SECONDS = 2
+SEGMENT_BYTES = 1400
 SERVERS = ("daphne", "uvicorn")
+
+
+class Distant(Mute):
+    """One behind a network: for the segments of loopback the kernel alone takes two megabytes."""
+
+    def __init__(self, web, person):
+        super().__init__(web, person)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES)
 
 
 @pytest.fixture
@@ -37,27 +50,26 @@ def served(system, request):
 @pytest.fixture(scope="module", params=SERVERS)
 def patient(system, request):
     """One that waits long for heartbeats, and two seconds for what it sent to be taken."""
-    return system.web(SERVER=request.param, CHATROUTING_SEND_SECONDS="2")
+    return system.web(SERVER=request.param, CHATROUTING_SEND_SECONDS=str(SEND_SECONDS))
 
 
 def slow_closed(web):
     return web.counted("chatrouting_connections_closed_total", code="4202")
 
 
-async def tell(person, count, size=EVENT_BYTES):
-    """So many events of that size; the last one's seq."""
+async def tell(person, count, size=EVENT_BYTES, pause=0.0):
+    """So many events of that size, with this pause behind each; the last one's seq."""
     for number in range(count):
         event = Event(AgentThinking(text="x" * size, step=number + 1))
         (record,) = await publish([person.user_id], event)
-        await asyncio.sleep(0)
+        await asyncio.sleep(pause)
     return record.seq
 
 
 async def tell_until(person, done):
     """Small events, evenly, for as long as something else goes on; the last one's seq."""
     while not done.is_set():
-        last = await tell(person, 1, 10)
-        await asyncio.sleep(0.005)
+        last = await tell(person, 1, 10, pause=0.005)
     return last
 
 
@@ -68,6 +80,10 @@ async def test_a_client_that_reads_nothing_costs_little_and_loses_nothing(
     closed, done = slow_closed(patient), asyncio.Event()
     async with Mute(patient, alice) as mute, await patient.connect(bob, seconds=60) as other:
         await other.at(await tell(bob, 500, 10))  # what a process takes once is taken
+        timed = Timed(other)
+        timed.seen = len(other.frames)
+        await other.at(await tell(bob, 200, 10, pause=0.005))
+        calm = timed.p99()
         before = memory(patient.process.pid)
         telling = asyncio.create_task(tell_until(bob, done))
         peak = asyncio.create_task(highest(patient.process.pid, done))
@@ -76,10 +92,14 @@ async def test_a_client_that_reads_nothing_costs_little_and_loses_nothing(
         done.set()
         await other.at(await telling)
         other.check_order()
+        timed.looking.cancel()
         grown = await peak - before
         await mute.read(lambda: False)
     assert grown < GROWTH_BYTES
-    report(f"{MEGABYTES} MB to one who reads nothing: {grown / 2**20:.1f} MiB in the process")
+    report(
+        f"{MEGABYTES} MB to one who reads nothing: {grown / 2**20:.1f} MiB in the process,"
+        f" events of others: p99 {calm:.0f} ms before, {timed.p99():.0f} ms beside"
+    )
     await whole(patient, alice, mute, last)
 
 
@@ -101,6 +121,21 @@ async def whole(web, person, mute, last):
         assert back.welcome["recovered"] is True
         await back.expect_event("agent_thinking", seq=last)
         assert [event["seq"] for event in back.events] == list(range(len(came) + 1, last + 1))
+
+
+async def test_a_client_that_reads_nothing_for_too_long_is_closed_however_little_waits(
+    patient, alice, report
+):
+    """Row 43: by its age: a quarter of what may wait."""
+    closed = slow_closed(patient)
+    async with Distant(patient, alice) as mute:
+        began = time.monotonic()
+        last = await tell(alice, 16)
+        await asyncio.to_thread(wait_until, lambda: slow_closed(patient) == closed + 1, "4202")
+        took = time.monotonic() - began
+    assert took >= SEND_SECONDS
+    report(f"1 MB to one who reads nothing: closed after {took:.1f} s of {SEND_SECONDS}")
+    await whole(patient, alice, mute, last)
 
 
 async def test_the_reader_of_nothing_is_told_why_once_it_reads(patient, alice):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from chatrouting.serving import joining
-from chatrouting.serving.joining import MOST_JOINED, JoiningWriter
+from chatrouting.serving.joining import MOST_JOINED, PONG_ROOM_BYTES, JoiningWriter
 from chatrouting.stream.loops import PerLoop
 
 
@@ -61,6 +61,24 @@ async def test_what_was_flushed_leaves_once():
     await asyncio.sleep(0)
 
     assert writer.puts == [b"a"]
+
+
+async def test_a_pong_leaves_at_once_and_is_told_where_it_is_held():
+    told, writer = [], Writer(left=1)
+    writer.held = told.append
+    writer.write(b"a", patient=False)
+
+    writer.pong(b"pong")
+
+    assert (writer.puts, told) == ([b"pong"], [4])
+
+
+async def test_there_is_no_pong_where_much_waits():
+    writer = Writer(left=PONG_ROOM_BYTES)
+
+    writer.pong(b"pong")
+
+    assert writer.puts == []
 
 
 @pytest.fixture(autouse=True)
