@@ -49,7 +49,7 @@ class DatabaseThreads:
             raise Overloaded(retry_after_ms=1_000)
         self._calls += 1
         future = asyncio.get_running_loop().run_in_executor(
-            self._executor, contextvars.copy_context().run, _with_fresh_connections, work
+            self._executor, contextvars.copy_context().run, with_fresh_connections, work
         )
         future.add_done_callback(self._done)
         async with asyncio.timeout(self._seconds):
@@ -61,7 +61,8 @@ class DatabaseThreads:
             future.exception()  # seen here, so that a caller who left makes no "never retrieved" warning
 
 
-def _with_fresh_connections(work: Callable[[], T]) -> T:
+def with_fresh_connections(work: Callable[[], T]) -> T:
+    """Do the work, in whatever thread this is, with no connection of it that is lost or too old."""
     close_old_connections()
     try:
         return work()

@@ -124,8 +124,15 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     }
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.postgresql":
-    options = DATABASES["default"].setdefault("OPTIONS", {})
-    options.setdefault("connect_timeout", 5)  # seconds: a host that is gone answers nothing
+    # A host that is gone answers nothing, and the kernel alone would wait for it for 15 minutes.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 5,  # seconds
+        "tcp_user_timeout": 10_000,  # milliseconds, for what was sent to arrive
+        "keepalives_idle": 10,  # seconds of silence, then the host is asked whether it is there
+        "keepalives_interval": 3,  # seconds, and asked again
+        "keepalives_count": 3,  # where the system knows no `tcp_user_timeout`, which ends it sooner
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
 
 REDIS_URL = os.environ.get("REDIS_URL") or valkey_url(DATA_DIR)
 CHANNEL_LAYERS = {

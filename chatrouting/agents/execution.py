@@ -14,6 +14,7 @@ from chatrouting.agents.contract import ToolResult, ToolStatus
 from chatrouting.agents.tools import Tool, ToolContext
 from chatrouting.agents.tracing import trace_of_now
 from chatrouting.conf import chat_settings
+from chatrouting.database import with_fresh_connections
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +40,10 @@ async def execute(found: Tool, parsed: Mapping[str, Any], context: ToolContext) 
 async def _value(function: Callable[[], Any], *, is_async: bool) -> Any:
     if is_async:
         return await function()
-    work = functools.partial(contextvars.copy_context().run, function)
-    return await asyncio.get_running_loop().run_in_executor(_threads(), work)
+    here = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(
+        _threads(), here.run, with_fresh_connections, function
+    )
 
 
 @functools.cache
