@@ -103,15 +103,36 @@ async def introduce(user_id: str, thread_id: UUID) -> None:
 
 
 def _online_in(thread_id: UUID) -> list[str]:
-    found = Presence.objects.filter(user_id__in=member_ids(thread_id))
-    return [str(user_id) for user_id in found.values_list("user_id", flat=True)]
+    return _ids(Presence.objects.filter(user_id__in=member_ids(thread_id)))
 
 
 async def tell_gone(user_ids: Sequence[str]) -> None:
-    """Show those who share a thread with them that these are offline."""
+    """Show those who share a thread with them that these are offline.
+
+    Who comes back meanwhile tells so in another process, perhaps before this one has told that they are gone.
+    So whoever has told it looks afterwards, and tells of those who are here that they are.
+    """
+    if not user_ids:
+        return
+    here = await in_database(_online_of, user_ids)
+    gone = [user_id for user_id in user_ids if user_id not in here]
+    await _tell_peers(gone, online=False)
+    await _tell_peers(await in_database(_online_of, gone), online=True)
+
+
+def _online_of(user_ids: Sequence[str]) -> list[str]:
+    return _ids(Presence.objects.filter(user_id__in=user_ids))
+
+
+def _ids(found: QuerySet[Presence]) -> list[str]:
+    return [str(user_id) for user_id in found.values_list("user_id", flat=True)]
+
+
+async def _tell_peers(user_ids: Sequence[str], *, online: bool) -> None:
+    """Show those who share a thread with them how these stand."""
     if user_ids:
         pairs = await in_database(_pairs, user_ids)
-        await _tell([(peer, user_id) for user_id, peer in pairs], online=False)
+        await _tell([(peer, user_id) for user_id, peer in pairs], online=online)
 
 
 async def _tell(pairs: Sequence[tuple[str, str]], *, online: bool) -> None:

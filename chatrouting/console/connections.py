@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from chatrouting.accounts import name_field
 from chatrouting.connections.models import Connection
 from chatrouting.console.browsers import browser_name
-from chatrouting.console.disconnecting import disconnect
+from chatrouting.console.disconnecting import NOT_YET, disconnect
 from chatrouting.console.living import connections_alive
 from chatrouting.console.readonly import ReadOnlyAdmin
 
@@ -58,8 +58,11 @@ class ConnectionAdmin(ReadOnlyAdmin):
         LogEntry.objects.log_actions(
             str(request.user.pk), queryset, CHANGE, change_message="Disconnected."
         )
-        count = disconnect(queryset, request.user.get_username())
-        self.message_user(request, f"{count} disconnected.", messages.SUCCESS)
+        done = disconnect(queryset, request.user.get_username())
+        if done.closed:
+            self.message_user(request, f"{done.closed} disconnected.", messages.SUCCESS)
+        if done.open:
+            self.message_user(request, f"{done.open} {NOT_YET}", messages.WARNING)
 
     @admin.display(description="since", ordering="opened_at")
     def since(self, connection: Connection) -> object:

@@ -4,7 +4,7 @@ import uuid
 
 from django.core.management.base import CommandError, CommandParser
 
-from chatrouting.console.disconnecting import disconnect
+from chatrouting.console.disconnecting import NOT_YET, disconnect
 from chatrouting.console.living import connections_alive
 from chatrouting.console.operating import OperatorCommand, person_named
 
@@ -23,7 +23,9 @@ class Command(OperatorCommand):
         found = connections_alive()
         named = {"pk": connection} if user is None else {"user": person_named(user)}
         found = found.filter(**named)
-        count = disconnect(found, "manage.py disconnect")
-        if not count:
+        done = disconnect(found, "manage.py disconnect")
+        if not done.closed and not done.open:
             raise CommandError("Nobody is connected under this name or id.")
-        self.stdout.write(f"{count} disconnected")
+        self.stdout.write(f"{done.closed} disconnected")
+        if done.open:
+            raise CommandError(f"{done.open} {NOT_YET}")
