@@ -202,7 +202,9 @@ class RunPublisher:
 
     async def _publish(self, message: Message, mark: RunMark, key: str = "") -> None:
         event = Event(message, self._key.thread_id, self._key.run_id, key, mark)
-        self._note(await self._patiently(lambda: self._bring(event)))
+        refusals = await self._patiently(lambda: self._bring(event))
+        if refusals:
+            self._note(refusals)
 
     async def _bring(self, event: Event) -> Refusals:
         return await publish_each(await self._audience(), event)

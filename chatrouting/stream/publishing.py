@@ -60,7 +60,8 @@ async def publish(user_ids: Iterable[str], event: Event) -> list[Record]:
     does nothing. Raises `Fenced`, `TextLost`, and redis-py's errors where Valkey does not answer.
     """
     records, refusals = await _bring(user_ids, event)
-    note_refusals(refusals, event.message.type)
+    if refusals:
+        note_refusals(refusals, event.message.type)
     return records
 
 
