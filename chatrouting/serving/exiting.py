@@ -7,6 +7,7 @@ import threading
 logger = logging.getLogger(__name__)
 
 EXIT_CODE = 1
+CUT = "the process did not end in time, and is cut"
 
 
 def exit_after(seconds: float) -> None:
@@ -21,5 +22,5 @@ def exit_after(seconds: float) -> None:
 
 
 def _exit() -> None:
-    logger.error("the process did not end in time, and is cut")
+    logger.error(CUT)
     os._exit(EXIT_CODE)
