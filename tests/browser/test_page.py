@@ -1,5 +1,6 @@
 """The page itself: what it shows, how it is used, and the logic of its modules."""
 
+import asyncio
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,24 @@ async def test_what_is_written_is_text_and_never_markup(tab):
     assert await tab.page.locator(".bubble").inner_text() == content
     await expect(tab.page.locator("#threads a *:not(span)")).to_have_count(0)
     assert tab.problems == []
+
+
+async def test_what_is_written_before_the_page_has_its_script_is_kept(tab):
+    """A slow network: the field is there long before what sends it."""
+    written = asyncio.Event()
+
+    async def late(route):
+        await written.wait()
+        await route.continue_()
+
+    await tab.page.route("**/main*.js", late)
+    await tab.page.goto(tab.page.url, wait_until="commit")
+    await tab.page.fill("#message", "hello")
+    written.set()
+    await tab.connected()
+
+    await expect(tab.page.locator("#message")).to_have_value("hello")
+    await expect(tab.page.locator("#send")).to_be_enabled()
 
 
 async def test_enter_sends_and_shift_enter_begins_a_line(tab):

@@ -20,7 +20,7 @@ export class ComposerView {
     });
     this.field.addEventListener("blur", () => this.act.typedNoMore());
     this.stop.addEventListener("click", () => this.act.stop(this.run));
-    this.open(null);
+    this.early = this.field.value; // written before this script was there
   }
 
   show(state) {
@@ -41,7 +41,8 @@ export class ComposerView {
   open(threadId) {
     this.threadId = threadId;
     this.isMissing = false;
-    this.field.value = this.memory.draft(threadId);
+    this.field.value = this.memory.draft(threadId) || this.early;
+    this.early = "";
     this.written();
   }
 
