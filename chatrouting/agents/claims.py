@@ -48,11 +48,10 @@ def claim_all(run_ids: Iterable[UUID], worker: str) -> dict[UUID, Claimed]:
     taken = _take(set(run_ids), worker, timezone.now())
     members = members_of({run.thread_id for run, _ in taken})
     untold = untold_ends({run.thread_id for run, _ in taken if not run.question.is_first})
-    found = {}
-    for run, change in taken:
-        of_thread = members.get(run.thread_id, []), untold.get(run.thread_id, [])
-        found[run.pk] = _claimed(run, change, *of_thread)
-    return found
+    return {
+        run.pk: _claimed(run, change, members.get(run.thread_id, []), untold.get(run.thread_id, []))
+        for run, change in taken
+    }
 
 
 @transaction.atomic

@@ -161,8 +161,8 @@ async def publish_late(run: Run) -> None:
         await in_database(dead_letters.note_success, Kind.END, run.pk)
     except RedisError:
         raise
-    except Exception as error:  # an edge: one end that cannot be told keeps no other back
-        logger.exception("the end of run %s could not be told", run.pk)
+    except Exception as error:  # noqa: BLE001 - reason: an edge: one end that cannot be told keeps no other back
+        log_failure(logger, f"the end of run {run.pk} could not be told", error, (StreamRefused,))
         if await in_database(dead_letters.note_failure, Kind.END, run.pk, error):
             members = await in_database(member_ids, run.thread_id)
             refusals = await _tell_end(run, members, [_bare(run)])

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -40,6 +40,17 @@ def came(user_id: int | str) -> bool:
     except IntegrityError:  # another socket of theirs was faster
         return False
     return True
+
+
+def hold(user_ids: Collection[int | str]) -> None:
+    """Be alone in finding out whether these have sockets left: two would see each other's, and nobody leave.
+
+    Call it in the transaction, before the rows of sockets go. In one order, so that two which hold several
+    wait in no circle; where one writes at a time there is nothing to hold.
+    """
+    if connection.features.has_select_for_update:
+        held = Presence.objects.filter(user_id__in=user_ids).order_by("pk")
+        list(held.select_for_update(no_key=True).values_list("pk"))
 
 
 def left(user_ids: Collection[int | str]) -> None:

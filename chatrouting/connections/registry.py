@@ -14,7 +14,6 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from chatrouting.chat import presence
-from chatrouting.chat.models import Presence
 from chatrouting.conf import chat_settings
 from chatrouting.connections.models import Connection, Process
 
@@ -59,20 +58,10 @@ def _remove(processes: QuerySet[Process]) -> int:
     """Remove these with their connections; how many those were."""
     theirs = Connection.objects.filter(process__in=processes).values_list("user_id", flat=True)
     user_ids = set(theirs)
-    _hold(user_ids)
+    presence.hold(user_ids)
     _, removed = processes.delete()
     _note_left(user_ids)
     return removed.get(Connection._meta.label, 0)
-
-
-def _hold(user_ids: Collection[int]) -> None:
-    """One at a time finds out whether these have sockets left: two would see each other's, and nobody leave.
-
-    In one order, so that two which hold several wait in no circle.
-    """
-    if connection.features.has_select_for_update:
-        held = Presence.objects.filter(user_id__in=user_ids).order_by("pk")
-        list(held.select_for_update(no_key=True).values_list("pk"))
 
 
 def _note_left(user_ids: Collection[int]) -> None:
@@ -118,7 +107,7 @@ def close_connections(closed: Collection[UUID]) -> None:
     with transaction.atomic():
         theirs = Connection.objects.filter(pk__in=closed)
         user_ids = set(theirs.values_list("user_id", flat=True))
-        _hold(user_ids)
+        presence.hold(user_ids)
         theirs.delete()
         _note_left(user_ids)
 

@@ -8,13 +8,15 @@ from django.utils import timezone
 
 from chatrouting.agents import admission, claims, runs
 from chatrouting.agents.models import Run
-from chatrouting.agents.statuses import Priority
+from chatrouting.agents.statuses import Outcome, Priority
 from chatrouting.stream.publishing import event_log
 from chatrouting.testing.frames import Frame, read_frame
 from chatrouting.testing.people import make_person
 from chatrouting.threads.models import Thread, ThreadMember
 from chatrouting.threads.rules import Person, add_question, new_thread
 from routing_core.envelope import event_frame
+
+DONE = runs.Ending(Outcome.SUCCESS, "answer")
 
 
 def a_person() -> Person:
@@ -52,6 +54,14 @@ def ask(
 def a_claimed_run(content: str = "hello", agent: str = "demo") -> Run:
     """A run of somebody new, held by a worker."""
     return claimed(ask(a_thread(), content, agent))
+
+
+def an_untold_end(content: str = "hello", ending: runs.Ending = DONE) -> Run:
+    """A run of somebody new that ended a while ago, and of whose end nobody was told."""
+    ended = runs.end(a_claimed_run(content), ending)
+    assert ended is not None, "the run had moved on"
+    Run.objects.filter(pk=ended.run.pk).update(finished_at=timezone.now() - timedelta(days=2))
+    return ended.run
 
 
 def claimed(run: Run, worker: str = "") -> Run:

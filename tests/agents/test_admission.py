@@ -12,6 +12,7 @@ from chatrouting.agents.statuses import Outcome, Priority, RunStatus
 from chatrouting.conf import chat_settings
 from routing_core.errors import Busy
 from tests.agents.accepted import (
+    DONE,
     a_claimed_run,
     a_person,
     a_thread,
@@ -22,7 +23,6 @@ from tests.agents.accepted import (
 )
 from tests.agents.at_once import in_threads
 
-DONE = runs.Ending(Outcome.SUCCESS, "answer")
 LIMIT = chat_settings().runs_per_user
 
 

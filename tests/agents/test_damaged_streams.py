@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from chatrouting import counters
-from chatrouting.agents import dead_letters, ending, runs
+from chatrouting.agents import dead_letters, ending
 from chatrouting.agents.contract import Delta, Final
 from chatrouting.agents.ending import publish_late
 from chatrouting.agents.models import DeadLetter, Run
@@ -23,7 +23,7 @@ from chatrouting.testing.order import check_run
 from chatrouting.threads.models import Thread, ThreadMember
 from chatrouting.threads.rules import Person
 from routing_core.envelope import event_type
-from tests.agents.accepted import a_person, a_thread, ask, claimed, events_of, now_of
+from tests.agents.accepted import a_person, a_thread, an_untold_end, ask, claimed, events_of, now_of
 from tests.agents.hosted import a_host, types_of, until_told
 from tests.agents.scripted import ScriptedAgent
 from tests.agents.supervising import end, supervised, types
@@ -188,15 +188,9 @@ async def test_who_was_told_of_an_end_that_was_given_up_is_not_told_again(damage
 async def test_such_an_end_keeps_no_other_from_being_told(damaged):
     """Row 115: the sweep goes on with what comes after it."""
     bad = await an_ended_run(damaged)
-
-    def a_later_end():
-        run = claimed(ask(a_thread()))
-        runs.end(run, runs.Ending(Outcome.SUCCESS, "answer"))
-        late = timezone.now() - timedelta(seconds=10)
-        Run.objects.filter(pk=run.pk).update(finished_at=late)
-        return run
-
-    good = await in_database(a_later_end)
+    first = timezone.now() - timedelta(days=3)
+    await in_database(Run.objects.filter(pk=bad.pk).update, finished_at=first)
+    good = await in_database(an_untold_end)
     async with a_host(concurrency=0) as host:
         await host._sweep_once()
 

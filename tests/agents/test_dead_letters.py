@@ -13,7 +13,7 @@ from chatrouting.chat import outbox
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
 from routing_core.errors import NotFound
-from tests.agents.accepted import a_claimed_run, a_thread, ask, now_of
+from tests.agents.accepted import a_claimed_run, a_thread, an_untold_end, ask, now_of
 from tests.agents.hosted import a_host, types_of
 
 KIND, STATE = DeadLetter.Kind, DeadLetter.State
@@ -22,12 +22,8 @@ TRIES = chat_settings().publication_tries
 
 def an_ended_run(outcome=Outcome.SUCCESS, content="answer"):
     """A run whose end nobody was told of, a while ago."""
-    run = a_claimed_run(content)
     failed = runs.Failure("agent_failed", "It failed.") if outcome == Outcome.FAILED else None
-    ended = runs.end(run, runs.Ending(outcome, "answer", failed))
-    earlier = timezone.now() - timedelta(days=2)
-    Run.objects.filter(pk=run.pk).update(finished_at=earlier)
-    return ended.run
+    return an_untold_end(content, runs.Ending(outcome, "answer", failed))
 
 
 def letter_of(run, kind=KIND.END):

@@ -10,11 +10,10 @@ from django.utils import timezone
 from chatrouting.agents import runs, supervisor
 from chatrouting.agents.contract import Delta
 from chatrouting.agents.models import Run
-from chatrouting.agents.statuses import Outcome
 from chatrouting.agents.supervisor import Stop
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
-from tests.agents.accepted import a_thread, ask, claimed, events_of, expire
+from tests.agents.accepted import a_thread, an_untold_end, ask, claimed, events_of, expire
 from tests.agents.asking import NOTE, decided
 from tests.agents.hosted import (
     WAITING,
@@ -238,15 +237,7 @@ async def test_a_duty_of_the_sweep_that_fails_keeps_no_other_back(install, monke
 async def test_the_sweep_publishes_an_end_that_a_crash_kept_back(install):
     """Row 53: what was committed is published."""
     install(ScriptedAgent())
-
-    def crashed():
-        run = claimed(ask(a_thread()))
-        runs.end(run, runs.Ending(Outcome.SUCCESS, "answer"))
-        earlier = timezone.now() - timedelta(seconds=10)
-        Run.objects.filter(pk=run.pk).update(finished_at=earlier)
-        return run
-
-    run = await in_database(crashed)
+    run = await in_database(an_untold_end)
     async with a_host(concurrency=0) as host:
         await host._sweep_once()
         await host._sweep_once()

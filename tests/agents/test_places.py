@@ -8,18 +8,17 @@ from django.utils import timezone
 from chatrouting.agents import ending, runs
 from chatrouting.agents.ending import finish, heed_end
 from chatrouting.agents.models import Run
-from chatrouting.agents.statuses import Outcome, RunStatus
+from chatrouting.agents.statuses import RunStatus
 from chatrouting.agents.stopping import stop_now
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
-from tests.agents.accepted import a_person, a_thread, ask, claimed, events_of, now_of
+from tests.agents.accepted import DONE, a_person, a_thread, ask, claimed, events_of, now_of
 from tests.agents.asking import NOTE
 from tests.agents.hosted import a_host
 from tests.agents.scripted import ScriptedAgent
 from tests.away import valkey_away
 
 LIMIT = chat_settings().runs_per_user
-DONE = runs.Ending(Outcome.SUCCESS, "answer")
 
 
 async def places_of(run):

@@ -9,7 +9,6 @@ from chatrouting import counters
 from chatrouting.agents.messages import RunQueued
 from chatrouting.conf import chat_settings
 from chatrouting.connections import consumer
-from chatrouting.connections.live import LiveConnections
 from chatrouting.connections.models import Connection
 from chatrouting.connections.welcome import asked_position
 from chatrouting.database import in_database
@@ -20,6 +19,8 @@ from chatrouting.stream.publishing import Event, publish
 from chatrouting.testing.people import make_person
 from tests.agents.waiting import until
 from tests.connections.wire import Wire
+
+pytestmark = pytest.mark.usefixtures("consumers")
 
 
 @pytest.mark.parametrize(
@@ -59,15 +60,6 @@ def test_a_position_is_asked_for_in_the_query(query, position):
 )
 def test_a_query_of_rubbish_is_no_crash(query):
     asked_position(query)
-
-
-@pytest.fixture
-async def live(services, monkeypatch):
-    """The list of sockets of a process of its own."""
-    connections = LiveConnections()
-    monkeypatch.setattr(consumer, "live_connections", lambda: connections)
-    yield connections
-    await connections.drain(0)
 
 
 async def someone():

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 from chatrouting.connections import consumer, registry
-from chatrouting.connections.live import LiveConnections
 from chatrouting.connections.models import Connection
 from chatrouting.database import in_database
 from chatrouting.stream.listening import listeners
 from chatrouting.testing.people import make_person
 from tests.agents.waiting import until
 from tests.connections.wire import Wire
+
+pytestmark = pytest.mark.usefixtures("consumers")
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPATIENCE = 3  # how often a server cancels its application
@@ -47,15 +48,6 @@ class Stuck:
         self.begun.set()
         assert self.goes_on.wait(10)
         return self.function(keys)
-
-
-@pytest.fixture
-async def live(services, monkeypatch):
-    """The list of sockets of a process of its own."""
-    connections = LiveConnections()
-    monkeypatch.setattr(consumer, "live_connections", lambda: connections)
-    yield connections
-    await connections.drain(0)
 
 
 @pytest.fixture

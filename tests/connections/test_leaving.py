@@ -10,7 +10,6 @@ from django.db import OperationalError, connection, transaction
 from chatrouting.chat.models import Presence
 from chatrouting.connections import live as module
 from chatrouting.connections import registry
-from chatrouting.connections.live import LiveConnections
 from chatrouting.connections.models import Connection, Process
 from chatrouting.database import in_database
 from chatrouting.testing.people import make_people, make_person
@@ -39,15 +38,6 @@ class Held:
             self.done.set()
 
 
-@pytest.fixture
-async def live(services):
-    connections = LiveConnections()
-    yield connections
-    for socket in list(connections._open.values()):
-        await connections.remove(socket)
-    await connections.drain(0)
-
-
 async def a_socket(live):
     socket = Socket(await in_database(a_row))
     await live.add(socket)
@@ -56,6 +46,15 @@ async def a_socket(live):
 
 async def happened(event):
     assert await asyncio.to_thread(event.wait, 10)
+
+
+async def being_added(live, monkeypatch):
+    """A socket whose row is about to be written, what holds that up, and who waits for it."""
+    socket = Socket(await in_database(a_row))
+    opening = Held(monkeypatch, "open_connection")
+    adding = asyncio.create_task(live.add(socket))
+    await happened(opening.begun)
+    return socket, opening, adding
 
 
 async def stored(socket):
@@ -154,10 +153,7 @@ async def test_a_row_that_comes_back_after_its_socket_closed_goes(live, monkeypa
 async def test_a_row_that_is_written_after_its_socket_was_given_up_goes(live, monkeypatch):
     """Row 60: the thread that writes it cannot be cancelled."""
     process_id = (await a_socket(live)).row.process_id
-    socket = Socket(await in_database(a_row))
-    opening = Held(monkeypatch, "open_connection")
-    adding = asyncio.create_task(live.add(socket))
-    await happened(opening.begun)
+    socket, opening, adding = await being_added(live, monkeypatch)
 
     adding.cancel()
     await asyncio.gather(adding, return_exceptions=True)
@@ -172,10 +168,7 @@ async def test_a_row_that_is_written_after_its_socket_was_given_up_goes(live, mo
 async def test_a_socket_that_is_let_go_does_not_bring_its_process_back(live, monkeypatch):
     """Row 70: a drained process stays out of the database."""
     process_id = (await a_socket(live)).row.process_id
-    socket = Socket(await in_database(a_row))
-    opening = Held(monkeypatch, "open_connection")
-    adding = asyncio.create_task(live.add(socket))
-    await happened(opening.begun)
+    socket, opening, adding = await being_added(live, monkeypatch)
 
     await live.remove(socket)
     await in_database(registry.end_process, process_id)

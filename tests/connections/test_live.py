@@ -4,14 +4,12 @@ import asyncio
 import time
 from datetime import timedelta
 
-import pytest
 from django.db import OperationalError
 
 from chatrouting import counters
 from chatrouting.conf import ChatSettings
 from chatrouting.connections import live as module
 from chatrouting.connections import registry
-from chatrouting.connections.live import LiveConnections
 from chatrouting.connections.models import Connection, Process
 from chatrouting.database import in_database
 from routing_core.closing import CloseCode
@@ -31,15 +29,6 @@ class Leaving(Socket):
         super().end(code)
         self.at = time.monotonic()
         self.leaving = asyncio.create_task(self.live.remove(self))
-
-
-@pytest.fixture
-async def live(services):
-    connections = LiveConnections()
-    yield connections
-    for socket in list(connections._open.values()):
-        await connections.remove(socket)
-    await connections.drain(0)
 
 
 async def a_socket(live, kind=Socket):

@@ -20,15 +20,21 @@ class Reader:
         self.slow += 1
 
 
+async def told(reader):
+    """Wait until it is told that it is too slow."""
+
+    async def is_told():
+        return reader.slow
+
+    await until(is_told)
+
+
 async def test_one_that_takes_nothing_is_told_once_and_forgotten():
     """Row 43."""
     sockets, reader = SlowSockets(), Reader(100)
     sockets.note(reader, 100, 0.05)
 
-    async def told():
-        return reader.slow
-
-    await until(told)
+    await told(reader)
 
     assert (reader.slow, len(sockets)) == (1, 0)
 
@@ -52,10 +58,7 @@ async def test_what_is_excused_never_waits_too_long():
         sockets.note(reader, 1, 0.05)
     sockets.excuse(excused)
 
-    async def told():
-        return witness.slow
-
-    await until(told)
+    await told(witness)
 
     assert excused.slow == 0
 
@@ -66,10 +69,7 @@ async def test_what_is_written_after_an_excuse_may_wait_too_long():
     sockets.excuse(reader)
     sockets.note(reader, 1, 0.05)
 
-    async def told():
-        return reader.slow
-
-    await until(told)
+    await told(reader)
 
 
 async def test_one_that_ended_is_not_told():
@@ -78,10 +78,7 @@ async def test_one_that_ended_is_not_told():
         sockets.note(reader, 1, 0.05)
     sockets.forget(gone)
 
-    async def told():
-        return witness.slow
-
-    await until(told)
+    await told(witness)
 
     assert gone.slow == 0
 
