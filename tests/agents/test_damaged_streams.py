@@ -5,18 +5,21 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from redis.exceptions import ResponseError
 
 from chatrouting import counters
-from chatrouting.agents import dead_letters, ending
+from chatrouting.agents import dead_letters, ending, runs
 from chatrouting.agents.contract import Delta, Final
 from chatrouting.agents.ending import publish_late
 from chatrouting.agents.models import DeadLetter, Run
+from chatrouting.agents.recovery import text_so_far
 from chatrouting.agents.statuses import Outcome
 from chatrouting.agents.stopping import end_lost, stop
 from chatrouting.chat import outbox
 from chatrouting.chat.removal import remove
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
+from chatrouting.stream.log import EventLog
 from chatrouting.stream.publishing import StreamRefused, event_log
 from chatrouting.stream.valkey import valkey
 from chatrouting.testing.order import check_run
@@ -121,6 +124,21 @@ async def test_the_text_of_a_run_that_was_lost_is_that_of_the_others(damaged):
     assert end(await events_of(run))["content"] == "so far"
 
 
+async def test_what_the_server_refuses_to_all_is_no_reason_to_end_without_the_text(
+    damaged, monkeypatch
+):
+    """It is told when Valkey takes it again, with the text that it has then."""
+    run = await in_database(claimed, await asked(damaged))
+
+    async def loading(*_):
+        raise ResponseError("LOADING Valkey is loading the dataset in memory")
+
+    monkeypatch.setattr(EventLog, "run_text", loading)
+
+    with pytest.raises(ResponseError, match="LOADING"):
+        await text_so_far(run)
+
+
 async def an_ended_run(damaged):
     run = await in_database(claimed, await asked(damaged))
     await supervised(Final(), run=run)
@@ -196,6 +214,20 @@ async def test_such_an_end_keeps_no_other_from_being_told(damaged):
 
     assert await types_of(good) == ["agent_completed"]
     assert (await in_database(letter_of, bad)).tries == 1
+
+
+async def test_an_end_of_a_deleted_thread_waits_for_no_pause(damaged):
+    """Its members wait for it: the next round of the sweep tries it again, and gives it up."""
+    run = await an_ended_run(damaged)
+    await publish_late(run)
+    thread = Thread.objects.filter(pk=run.thread_id)
+
+    async def due():
+        return run in await in_database(runs.unpublished, timezone.now(), 1_000)
+
+    assert not await due()
+    await in_database(thread.update, deleted_at=timezone.now())
+    assert await due()
 
 
 async def test_a_deleted_thread_goes_although_an_end_was_refused(damaged):

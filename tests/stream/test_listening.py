@@ -117,7 +117,7 @@ async def test_after_a_lost_connection_each_is_told_where_its_stream_ends(listen
     await listening.leave(user_id, ear)
 
 
-async def test_a_damaged_stream_keeps_no_other_from_its_position(listening):
+async def test_a_damaged_stream_keeps_no_other_from_its_position(listening, caplog):
     """Row 115."""
     users, ears = [new_id(), new_id()], [Ear(), Ear()]
     for user_id, ear in zip(users, ears, strict=True):
@@ -128,6 +128,7 @@ async def test_a_damaged_stream_keeps_no_other_from_its_position(listening):
     await listening._check_once()
 
     assert (ears[0].tops, ears[1].tops) == ([], [1])
+    assert "could not be told" not in caplog.text
     for user_id, ear in zip(users, ears, strict=True):
         await listening.leave(user_id, ear)
 
