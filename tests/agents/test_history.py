@@ -12,7 +12,6 @@ from chatrouting.agents import history
 from chatrouting.agents.contract import Spoken
 from chatrouting.agents.history import history_of
 from chatrouting.agents.models import Run
-from chatrouting.agents.providers.history import told
 from chatrouting.conf import chat_settings
 from chatrouting.threads.models import Thread, ThreadMessage
 from tests.agents.accepted import a_thread, ask
@@ -52,12 +51,11 @@ def whole(run):
     return [Spoken(each.role, each.author_name, each.content) for each in said]
 
 
-def shown(spoken, count):
-    """What a model gets to see of it."""
-    return [
-        (message.kind, [part.content for part in message.parts])
-        for message in told(spoken, "", count)
-    ]
+def newest(spoken, count):
+    """The longest end of it that has so many characters at most, and the question in any case."""
+    ends = (spoken[start:] for start in range(len(spoken)))
+    fitting = (end for end in ends if sum(len(each.content) for each in end) <= count)
+    return tuple(next(fitting, spoken[-1:]))
 
 
 def test_a_thread_that_fits_is_told_whole():
@@ -78,7 +76,7 @@ def test_a_long_thread_is_read_no_further_than_is_told(characters):
 
 
 @pytest.mark.parametrize("count", [1, 5, 20, 60, 1_000])
-def test_a_model_sees_what_it_would_see_of_the_whole_thread(characters, monkeypatch, count):
+def test_an_agent_is_told_the_newest_that_fits(characters, monkeypatch, count):
     characters(count)
     monkeypatch.setattr(history, "AT_ONCE", 3)
     chance = random.Random(count)
@@ -86,7 +84,7 @@ def test_a_model_sees_what_it_would_see_of_the_whole_thread(characters, monkeypa
     for messages in range(1, 12):
         run = asked_after(*(chance.choice([0, 1, 7, 20]) for _ in range(messages)))
 
-        assert shown(history._said_by_then(run), count) == shown(whole(run), count)
+        assert history._said_by_then(run) == newest(whole(run), count)
 
 
 def test_what_was_said_later_is_not_told():

@@ -47,7 +47,7 @@ class Answering:
         self._limits = UsageLimits(request_limit=conf.model_requests)
         self._calling = Calling(ctx)
         self._parameters = ModelRequestParameters(function_tools=self._calling.offers())
-        self._before = history.told(ctx.history, conf.instructions, conf.history_characters)
+        self._before = history.told(ctx.history, conf.instructions)
         self._progress = Progress.restored(ctx.saved)
         self._usage = ctx.usage or Usage(0, 0)
         self._spoken = bool(ctx.text)

@@ -1,6 +1,7 @@
 """A thread, as a model is told of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import dropwhile
 
 from pydantic_ai.messages import (
     ModelMessage,
@@ -15,12 +16,12 @@ from chatrouting.agents.contract import Spoken
 USER = "user"
 
 
-def told(history: Sequence[Spoken], instructions: str, characters: int) -> list[ModelMessage]:
-    """The newest of the thread, so many characters at most and the question in any case.
+def told(history: Sequence[Spoken], instructions: str) -> list[ModelMessage]:
+    """What was said, as it is said to a model. What is empty, as the answer of a run that failed, is left out.
 
     Where several people speak, each of their messages begins with its author's name.
     """
-    kept = list(_newest(history, characters))
+    kept = [*dropwhile(_is_answer, filter(_has_words, history[:-1])), history[-1]]
     several = len({spoken.author for spoken in kept if spoken.role == USER}) > 1
     messages: list[ModelMessage] = []
     for spoken in kept:
@@ -35,17 +36,10 @@ def told(history: Sequence[Spoken], instructions: str, characters: int) -> list[
     return messages
 
 
-def _newest(history: Sequence[Spoken], characters: int) -> Iterable[Spoken]:
-    """In order. What is empty, as the answer of a run that failed, is left out; the first is a person's."""
-    *before, question = history
-    left = characters - len(question.content)
-    kept = [question]
-    for spoken in reversed(before):
-        left -= len(spoken.content)
-        if left < 0:
-            break
-        if spoken.content.strip():
-            kept.append(spoken)
-    while kept[-1].role != USER:
-        kept.pop()
-    return reversed(kept)
+def _has_words(spoken: Spoken) -> bool:
+    return bool(spoken.content.strip())
+
+
+def _is_answer(spoken: Spoken) -> bool:
+    """A model is never told an answer first: its question may stand before what an agent is given."""
+    return spoken.role != USER
