@@ -104,6 +104,12 @@ def test_what_was_given_up_is_listed_by_command(given_up):
     assert lines[-1] == f"{len(lines) - 1} dead letters"
 
 
+def test_a_reason_of_several_lines_is_listed_in_one(given_up):
+    Undelivered.objects.filter(pk=given_up.pk).update(reason="no\n  more")
+
+    assert "  no more\n" in letters("list")
+
+
 def test_what_was_given_up_is_listed_as_json(given_up):
     """Row 50: and says which broadcast it is."""
     rows = [row for row in json.loads(letters("list", "--json")) if row["id"] == named(given_up)]

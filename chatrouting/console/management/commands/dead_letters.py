@@ -95,7 +95,8 @@ class Command(OperatorCommand):
 
 
 def _shown(value: object) -> str:
-    return "-" if value in (None, "") else str(value)
+    """In one line, whatever a reason says."""
+    return " ".join(str(value).split()) if value not in (None, "") else "-"
 
 
 def _found(asked: str) -> Letter | None:
