@@ -29,8 +29,8 @@ class DirectWriter(Protocol):
 
     held: Callable[[int], None]
 
-    def write(self, frame: bytes, patient: bool) -> None:
-        """Send a whole WebSocket frame by the end of this turn of the loop, unless the socket is closing.
+    def write(self, frame: Frame) -> None:
+        """Send its `wire` by the end of this turn of the loop, unless the socket is closing.
 
         A patient one may wait for what follows it, so shortly that nobody sees it.
         """
@@ -84,11 +84,12 @@ class Outlet(Protocol):
 class DirectOutlet:
     """Writes the bytes that all sockets of an event share."""
 
-    __slots__ = ("_send", "_writer")
+    __slots__ = ("_send", "_writer", "write")
 
     def __init__(self, writer: DirectWriter, send: Send) -> None:
         self._writer = writer
         self._send = send
+        self.write = writer.write
 
     def tell(self, held: Callable[[int], None]) -> None:
         """As `Outlet`'s."""
@@ -105,10 +106,6 @@ class DirectOutlet:
     def abort(self) -> None:
         """As `Outlet`'s."""
         self._writer.abort()
-
-    def write(self, frame: Frame) -> None:
-        """As `Outlet`'s."""
-        self._writer.write(frame.wire, frame.patient)
 
     async def finish(self, close: Any) -> None:
         """As `Outlet`'s."""

@@ -10,6 +10,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 
+from chatrouting.stream.frames import Frame
 from chatrouting.stream.loops import PerLoop
 
 logger = logging.getLogger(__name__)
@@ -32,16 +33,17 @@ class JoiningWriter(ABC):
         self._has_patient = False
         self._patient_until = 0.0
 
-    def write(self, frame: bytes, patient: bool) -> None:
+    def write(self, frame: Frame) -> None:
         """As `DirectWriter`'s."""
         if not self._is_due:
-            if not patient or not self._waits():
+            if not frame.patient or not self._waits():
                 self._is_due = True
                 self._turn.end_with(self)
             elif not self._unsent:
                 self._turn.end_with_beat(self)
-        self._has_patient |= patient
-        self._unsent.append(frame)
+        if frame.patient:
+            self._has_patient = True
+        self._unsent.append(frame.wire)
 
     def _waits(self) -> bool:
         """Whether a patient frame has just left, so that the next may wait for what follows it."""

@@ -66,8 +66,8 @@ class Delivery:
     """
 
     __slots__ = (
-        "_bound", "_catching_up", "_failed", "_log", "_noted", "_pace", "_send", "_sent", "_sink", "_types",
-        "_user_id", "cursor", "top",
+        "_bound", "_catching_up", "_failed", "_has_skipped", "_log", "_noted", "_pace", "_send", "_sink",
+        "_types", "_user_id", "cursor", "top",
     )  # fmt: skip
 
     def __init__(
@@ -81,8 +81,8 @@ class Delivery:
         self._bound = copy_context()  # what is heard comes from a task that serves all sockets
         self._pace = Pace.OPENING
         self._noted = Top("", 0)
-        self._sent = 0
         self._types: frozenset[str] | None = None
+        self._has_skipped = False  # since the last event that was sent
         self._catching_up: asyncio.Task[None] | None = None
         self.cursor = Cursor("", 0)
         self.top = 0
@@ -96,7 +96,6 @@ class Delivery:
         page = await self._log.read(self._user_id, position.epoch, position.seq, limit=1)
         self.top = page.top
         self.cursor = Cursor(page.epoch, position.seq if page.whole else page.top)
-        self._sent = self.cursor.seq
         if asked is None:
             return None
         counters.resumes.labels(str(page.whole).lower()).inc()
@@ -113,7 +112,9 @@ class Delivery:
         elif self._pace is Pace.LIVE:
             step = self.cursor.advance(record.epoch, record.seq)
             if step is Step.NEXT:
-                return self._write(record, frame)
+                # What nearly all take: a call less for every event.
+                is_plain = self._types is None and not self._has_skipped
+                return self._send(frame) if is_plain else self._write(record, frame)
             if step is not Step.DUPLICATE:
                 self._note(Top(record.epoch, record.seq))
                 self._catch_up("gap")
@@ -134,7 +135,7 @@ class Delivery:
     @property
     def skipped_to(self) -> int | None:
         """Up to where nothing was sent since the last event, because it was not selected."""
-        return self.cursor.seq if self.cursor.seq > self._sent else None
+        return self.cursor.seq if self._has_skipped else None
 
     async def close(self) -> None:
         """Send nothing more."""
@@ -199,10 +200,11 @@ class Delivery:
     def _write(self, record: Record, frame: Frame) -> bool:
         if self._types is not None and self._is_filtered(record):
             counters.events_filtered.inc()
+            self._has_skipped = True
             return False
-        if self._sent != record.seq - 1:
+        if self._has_skipped:
             frame = Frame(event_frame(record.body, record.seq, skipped_to=record.seq - 1))
-        self._sent = record.seq
+            self._has_skipped = False
         return self._send(frame)
 
     def _is_filtered(self, record: Record) -> bool:

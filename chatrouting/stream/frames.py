@@ -1,18 +1,21 @@
-"""A text frame for any number of sockets: each of its forms is built at most once."""
+"""A text frame for any number of sockets: each of its forms is built once."""
 
 SHORT, MEDIUM = 126, 65_536
 
 
 class Frame:
-    """`data` is the frame's text in UTF-8. A patient one may leave together with what follows it."""
+    """`data` is the frame's text in UTF-8. A patient one may leave together with what follows it.
 
-    __slots__ = ("_text", "_wire", "data", "patient")
+    `wire`: as it goes over the network, an unmasked, final text frame (RFC 6455, section 5.2).
+    """
+
+    __slots__ = ("_text", "data", "patient", "wire")
 
     def __init__(self, data: bytes, *, patient: bool = False) -> None:
         self.data = data
         self.patient = patient
+        self.wire = _header(len(data)) + data
         self._text: str | None = None
-        self._wire: bytes | None = None
 
     @property
     def text(self) -> str:
@@ -20,13 +23,6 @@ class Frame:
         if self._text is None:
             self._text = self.data.decode()
         return self._text
-
-    @property
-    def wire(self) -> bytes:
-        """As it goes over the network: an unmasked, final text frame (RFC 6455, section 5.2)."""
-        if self._wire is None:
-            self._wire = _header(len(self.data)) + self.data
-        return self._wire
 
 
 def _header(length: int) -> bytes:

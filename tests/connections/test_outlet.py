@@ -1,8 +1,9 @@
 """How frames leave a socket: straight away, or behind what blocks."""
 
 import asyncio
+from types import SimpleNamespace
 
-from chatrouting.connections.outlet import EXTENSION, DirectOutlet, PortableOutlet, outlet
+from chatrouting.connections.outlet import EXTENSION, PortableOutlet, outlet
 from chatrouting.stream.frames import Frame
 from tests.agents.waiting import until
 
@@ -94,7 +95,10 @@ async def test_what_waits_is_dropped_on_abort():
 
 
 async def test_the_way_is_the_one_the_server_offers():
-    server = Server()
+    server, written = Server(), []
+    offered = {"extensions": {EXTENSION: SimpleNamespace(write=written.append)}}
 
-    assert isinstance(outlet({}, server.send), PortableOutlet)
-    assert isinstance(outlet({"extensions": {EXTENSION: object()}}, server.send), DirectOutlet)
+    outlet(offered, server.send).write(frame("a"))
+    outlet({}, server.send).write(frame("b"))
+
+    assert ([each.text for each in written], server.sent) == (["a"], ["b"])

@@ -1,16 +1,20 @@
 """What a socket is sent in a turn of the loop leaves in one write."""
 
 import asyncio
+import re
 
 import pytest
 
 from chatrouting.serving import joining
 from chatrouting.serving.joining import MOST_JOINED, PONG_ROOM_BYTES, JoiningWriter
+from chatrouting.stream.frames import Frame
 from chatrouting.stream.loops import PerLoop
+
+HEADER = re.compile(rb"\x81[\x00-\x7d]")  # of a short text frame
 
 
 class Writer(JoiningWriter):
-    """Keeps what left; `left` bytes stay, as where the other side is slow."""
+    """Keeps the texts of what left; `left` bytes stay, as where the other side is slow."""
 
     def __init__(self, left=0, *, broken=False):
         super().__init__()
@@ -20,7 +24,7 @@ class Writer(JoiningWriter):
     def put(self, data):
         if self.broken:
             raise OSError("broken")
-        self.puts.append(data)
+        self.puts.append(HEADER.sub(b"", data))
         self._wrote.set()
         return self.left
 
@@ -42,11 +46,11 @@ class Writer(JoiningWriter):
 async def test_frames_of_a_turn_leave_together_and_in_order():
     writer = Writer()
     for data in (b"a", b"b", b"c"):
-        writer.write(data, patient=False)
+        writer.write(Frame(data))
     assert writer.puts == []
 
     await asyncio.sleep(0)
-    writer.write(b"d", patient=False)
+    writer.write(Frame(b"d"))
     await asyncio.sleep(0)
 
     assert writer.puts == [b"abc", b"d"]
@@ -54,7 +58,7 @@ async def test_frames_of_a_turn_leave_together_and_in_order():
 
 async def test_what_was_flushed_leaves_once():
     writer = Writer()
-    writer.write(b"a", patient=False)
+    writer.write(Frame(b"a"))
     writer.flush()
     assert writer.puts == [b"a"]
 
@@ -66,7 +70,7 @@ async def test_what_was_flushed_leaves_once():
 async def test_a_pong_leaves_at_once_and_is_told_where_it_is_held():
     told, writer = [], Writer(left=1)
     writer.held = told.append
-    writer.write(b"a", patient=False)
+    writer.write(Frame(b"a"))
 
     writer.pong(b"pong")
 
@@ -97,7 +101,7 @@ async def within_a_beat(own_turns, monkeypatch):
 async def patiently(writer, *frames):
     """Write each in a turn of its own."""
     for data in frames:
-        writer.write(data, patient=True)
+        writer.write(Frame(data, patient=True))
         await asyncio.sleep(0)
 
 
@@ -114,7 +118,7 @@ async def test_a_patient_frame_leaves_at_once_and_what_follows_it_waits():
 async def test_a_patient_frame_waits_for_nothing_behind_one_of_another_kind():
     """The first piece of an answer, behind the word that it begins."""
     writer = Writer()
-    writer.write(b"a", patient=False)
+    writer.write(Frame(b"a"))
     await asyncio.sleep(0)
 
     await patiently(writer, b"b", b"c")
@@ -136,7 +140,7 @@ async def test_any_other_frame_takes_along_what_waits_in_order():
     writer = Writer()
     await patiently(writer, b"a", b"b")
 
-    writer.write(b"c", patient=False)
+    writer.write(Frame(b"c"))
     await patiently(writer, b"d")
 
     assert writer.puts == [b"a", b"bcd"]
@@ -165,11 +169,11 @@ async def test_what_is_held_is_told_with_its_size():
     told, writer = [], Writer(left=1)
     writer.held = told.append
     for data in (b"abc", b"de"):
-        writer.write(data, patient=False)
+        writer.write(Frame(data))
 
     await asyncio.sleep(0)
 
-    assert told == [5]
+    assert told == [len(Frame(b"abc").wire + Frame(b"de").wire)]
 
 
 async def test_what_is_written_on_being_told_leaves_too():
@@ -178,10 +182,10 @@ async def test_what_is_written_on_being_told_leaves_too():
 
     def farewell(written):
         writer.held = lambda written: None
-        writer.write(b"bye", patient=False)
+        writer.write(Frame(b"bye"))
 
     writer.held = farewell
-    writer.write(b"a", patient=False)
+    writer.write(Frame(b"a"))
     for _ in range(2):
         await asyncio.sleep(0)
 
@@ -190,8 +194,8 @@ async def test_what_is_written_on_being_told_leaves_too():
 
 async def test_one_that_cannot_be_written_to_keeps_no_other_back(caplog):
     broken, sound = Writer(broken=True), Writer()
-    broken.write(b"a", patient=False)
-    sound.write(b"b", patient=False)
+    broken.write(Frame(b"a"))
+    sound.write(Frame(b"b"))
 
     await asyncio.sleep(0)
 
