@@ -28,12 +28,12 @@ from tests.integration.weak_route import (
     open_for_all,
 )
 
-SHUT_SECONDS, HANDLER_SECONDS = 2, 5
+SHUT_SECONDS, HANDLER_SECONDS = 4, 5
 
 
 @pytest.fixture(scope="module")
 def pair(system):
-    """Two web processes with the routes for tests; a route is shut for two seconds."""
+    """Two web processes with the routes for tests; a route is shut for longer than a machine stands still."""
     options = {
         "CHATROUTING_ROUTER": "tests.routes_for_tests.router",
         "CHATROUTING_BREAKER_SECONDS": str(SHUT_SECONDS),
