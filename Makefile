@@ -6,9 +6,10 @@ CORE := tests/routing_core
 # Two files at a time. Those of one test come last: the soak is not beside the browser, which has no time to spare.
 SPREAD := -q -n 2 --dist loadfile
 
-# What crosses a server is tried again on the other one, and with two web processes; in full sizes at both ends.
+# What crosses a server is tried again on the other one, and with two web processes; in full size at the end.
 # A part that fails keeps none of the others from being tried.
-crossing = TEST_SERVER=$(1) TEST_WEBS=$(2) $(PYTHON) -m pytest $(SPREAD) tests/integration tests/faults \
+VARIED := -m "not both_servers"
+crossing = TEST_SERVER=$(1) TEST_WEBS=$(2) $(PYTHON) -m pytest $(SPREAD) $(3) tests/integration tests/faults \
     || failed="$$failed $(1)/$(2)"
 
 .PHONY: help run test test-all soak bench lint types format clean
@@ -28,10 +29,10 @@ test:  ## set up and run all tests; ARGS="-k name" passes options to pytest
 
 test-all:  ## all tests, then those that cross a server on the other server and with 2 web processes
 	@failed=; \
-	TEST_LONG=1 $(MAKE) --no-print-directory test || failed=" all"; \
-	$(call crossing,uvicorn,1); \
-	$(call crossing,daphne,2); \
-	TEST_LONG=1 $(call crossing,uvicorn,2); \
+	$(MAKE) --no-print-directory test || failed=" all"; \
+	$(call crossing,uvicorn,1,$(VARIED)); \
+	$(call crossing,daphne,2,$(VARIED)); \
+	TEST_LONG=1 $(call crossing,uvicorn,2,tests/chat/test_at_once.py); \
 	test -z "$$failed" || { echo "Failed:$$failed" >&2; exit 1; }
 
 soak:  ## users at work while everything fails around them; ARGS="--minutes 30 --seed 1"

@@ -40,6 +40,9 @@ if "DATABASE_URL" in os.environ:
     named = os.environ.setdefault("TEST_BESIDE", os.environ["DATABASE_URL"])
     os.environ["DATABASE_URL"] = own_url(named, os.environ.get("PYTEST_XDIST_WORKER", ""))
 WEBS = int(os.environ.get("TEST_WEBS", "1"))
+BOTH_SERVERS = [
+    pytest.param(name, marks=pytest.mark.both_servers) for name in ("daphne", "uvicorn")
+]
 
 import django  # noqa: E402 - reason: the environment comes first
 

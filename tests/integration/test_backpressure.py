@@ -16,6 +16,7 @@ from chatrouting.stream.publishing import Event, publish
 from chatrouting.testing.client import at_position
 from chatrouting.testing.people import make_person
 from chatrouting.testing.system import wait_until
+from tests.conftest import BOTH_SERVERS
 from tests.faults.mute import Mute
 from tests.integration.processes import memory, sockets_at
 from tests.integration.test_under_strain import Timed
@@ -25,7 +26,6 @@ EVENT_BYTES = 64 * 1024
 GROWTH_BYTES = 8 * 1024 * 1024
 SEND_SECONDS = 2
 SEGMENT_BYTES = 1400
-SERVERS = ("daphne", "uvicorn")
 
 
 class Distant(Mute):
@@ -41,13 +41,13 @@ async def bob(services):
     return await in_database(make_person, "bob")
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+@pytest.fixture(scope="module", params=BOTH_SERVERS)
 def served(system, request):
     """A web process of each server, that finds out within 2 s who is not there."""
     return system.web(SERVER=request.param, CHATROUTING_HEARTBEAT_SECONDS="1")
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+@pytest.fixture(scope="module", params=BOTH_SERVERS)
 def patient(system, request):
     """One that waits long for heartbeats, and two seconds for what it sent to be taken."""
     return system.web(SERVER=request.param, CHATROUTING_SEND_SECONDS=str(SEND_SECONDS))
@@ -196,7 +196,7 @@ async def test_a_socket_whose_other_side_is_gone_without_a_word_leaves_nothing(s
         await asyncio.to_thread(wait_until, lambda: open_here() == 1, "their sockets", 30)
 
 
-@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("server", BOTH_SERVERS)
 async def test_what_waits_for_one_that_is_gone_is_waited_for_no_longer(own_system, alice, server):
     web = own_system.web(SERVER=server, CHATROUTING_SEND_SECONDS="60", LOG_LEVEL="DEBUG")
     async with Mute(web, alice) as mute:

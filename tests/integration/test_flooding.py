@@ -8,18 +8,18 @@ from django.contrib.sessions.models import Session
 from chatrouting.database import in_database
 from chatrouting.testing.system import wait_until
 from tests.agents.waiting import until
+from tests.conftest import BOTH_SERVERS
 from tests.integration.at_once import connect_and_say
 from tests.integration.flood import Flooder
 from tests.integration.processes import memory
 
-SERVERS = ("daphne", "uvicorn")
 AT_ONCE = 400
 PRESSED_SECONDS = 1.5
 GROWTH_BYTES = 8 * 2**20
 MESSAGE = b'{"type":"test.context","id":"f"}'
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+@pytest.fixture(scope="module", params=BOTH_SERVERS)
 def served(system, request):
     """A web process of each server."""
     return system.web(SERVER=request.param, CHATROUTING_ROUTER="tests.routes_for_tests.router")

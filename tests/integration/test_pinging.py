@@ -13,10 +13,10 @@ from chatrouting.console.disconnecting import disconnect
 from chatrouting.database import in_database
 from chatrouting.testing.people import make_person
 from chatrouting.testing.system import wait_until
+from tests.conftest import BOTH_SERVERS
 from tests.faults.mute import Mute
 from tests.integration.processes import memory
 
-SERVERS = ("daphne", "uvicorn")
 PAYLOAD = b"x" * 125
 PING = Frame(Opcode.PING, PAYLOAD).serialize(mask=True)
 AT_ONCE = 100
@@ -61,7 +61,7 @@ class Pinging(Mute):
         return data
 
 
-@pytest.fixture(params=SERVERS)
+@pytest.fixture(params=BOTH_SERVERS)
 def serve(own_system, request):
     """Start a web process that waits so many seconds for what it sent to be taken."""
     return lambda seconds: own_system.web(

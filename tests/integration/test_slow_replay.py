@@ -8,6 +8,7 @@ import pytest
 from chatrouting.agents.messages import AgentThinking
 from chatrouting.stream.publishing import Event, publish
 from chatrouting.testing.client import at_position
+from tests.conftest import BOTH_SERVERS
 from tests.faults.mute import Mute
 
 SEND_SECONDS = 1
@@ -19,7 +20,7 @@ PAUSE_SECONDS = (
 )
 
 
-@pytest.fixture(params=("daphne", "uvicorn"))
+@pytest.fixture(params=BOTH_SERVERS)
 def hasty(own_system, request):
     return own_system.web(SERVER=request.param, CHATROUTING_SEND_SECONDS=str(SEND_SECONDS))
 
