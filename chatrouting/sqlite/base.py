@@ -1,24 +1,19 @@
-"""Writers of one process take turns before they ask SQLite, which lets one write at a time.
+"""Writers take turns before they ask SQLite, which lets one write at a time."""
 
-SQLite lets who finds the database locked sleep and try again, up to 100 ms at a time, and whoever tries at
-the right moment is next: of twenty that come together some waited for half a second. A lock of the process
-is passed on at once. Between processes SQLite's own lock stays, and its sleep.
-"""
-
-import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
 from django.db import OperationalError
 from django.db.backends.sqlite3 import base
 
+from chatrouting.sqlite.turns import Turn
+
 WRITES = ("INSERT", "UPDATE", "DELETE")
 LOCKING = ("IMMEDIATE", "EXCLUSIVE")
 TIMEOUT_SECONDS = 5.0  # that of Python's sqlite3, where the settings name none
 
-_turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+_turns: dict[str, Turn] = {}
 
 
 # What is called of Django's backend below, django-stubs does not know.
@@ -30,17 +25,21 @@ class DatabaseWrapper(_Backend):  # type: ignore[misc]  # reason: as above
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._turn = _turns[str(self.settings_dict["NAME"])]
+        self._turn = self._turn_of(str(self.settings_dict["NAME"]))
         self._has_turn = False
         self.execute_wrappers.append(self._in_turn)
+
+    def _turn_of(self, name: str) -> Turn:
+        """That of all connections to this database."""
+        return _turns.setdefault(name, Turn(None if self.is_in_memory_db() else f"{name}-turn"))
 
     def _take_turn(self) -> None:
         """Raises `OperationalError` as SQLite would, where it takes longer than the `timeout` of the settings.
 
-        What is left of that time SQLite may wait for other processes.
+        What is left of that time SQLite may wait for who takes no turns: another program.
         """
         until = time.monotonic() + self.settings_dict["OPTIONS"].get("timeout", TIMEOUT_SECONDS)
-        if not self._turn.acquire(timeout=max(until - time.monotonic(), 0)):
+        if not self._turn.take(until - time.monotonic()):
             raise OperationalError("database is locked")
         self._has_turn = True
         left = max(until - time.monotonic(), 0)
@@ -49,7 +48,7 @@ class DatabaseWrapper(_Backend):  # type: ignore[misc]  # reason: as above
     def _pass_turn(self) -> None:
         if self._has_turn:
             self._has_turn = False
-            self._turn.release()
+            self._turn.give()
 
     def _in_turn(
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
