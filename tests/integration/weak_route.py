@@ -32,6 +32,11 @@ async def comes_to(client, kind, how="good", seconds=5):
 
 
 async def open_for_all(clients):
-    """Five failures in a row, of three people."""
+    """Five failures in a row, of three people.
+
+    What calls came to is told after their answers, and whoever asks next there waits for it; a success that
+    another process tells before would begin the row anew.
+    """
     for each in (*clients[:3], *clients[:2]):
         assert await come(each, "bad") == "internal"
+    assert await come(clients[3], "good") == "circuit_open"
