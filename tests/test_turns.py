@@ -1,6 +1,8 @@
 """Processes that write to one SQLite take turns, too: real ones, which are killed."""
 
+import errno
 import fcntl
+import signal
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ from django.db import OperationalError, connection
 
 from chatrouting.sqlite.turns import Turn
 from chatrouting.testing.people import make_person
+from chatrouting.testing.system import wait_until
 
 HOLDING = """
 import sys, time
@@ -25,6 +28,18 @@ while turn.take(10):
     print("taken", flush=True)
     time.sleep(seconds)
     turn.give()
+"""
+INTERRUPTED = """
+import signal, sys
+from chatrouting.sqlite.turns import Turn
+
+turn = Turn(sys.argv[1])
+print("waits", flush=True)
+try:
+    turn.take(60)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    signal.pause()
 """
 TURN_SECONDS = 0.02
 OURS = 20
@@ -115,6 +130,44 @@ def test_a_wait_that_was_given_up_is_taken_up_by_the_next(path):
         with taken(turn, 5), pytest.raises(BlockingIOError):
             lock_at_once(path)
     lock_at_once(path)
+
+
+def test_a_wait_that_is_interrupted_holds_up_nobody(path):
+    """As by Ctrl-C in a shell that goes on."""
+    arguments = [sys.executable, "-c", INTERRUPTED, path]
+    with (
+        another_process(path, 60) as process,
+        subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as waiting,
+    ):
+        try:
+            assert waiting.stdout.readline() == "waits\n"
+            wait_until(lambda: is_waited_for(waiting.pid), "its wait")
+            waiting.send_signal(signal.SIGINT)
+            assert waiting.stdout.readline() == "interrupted\n"
+            process.kill()
+            with taken(Turn(path), 5):
+                pass
+        finally:
+            waiting.kill()
+
+
+def is_waited_for(pid):
+    """Whether a thread of the process waits for a lock on a file."""
+    waits = (line for line in Path("/proc/locks").read_text().splitlines() if "->" in line)
+    return any(f" {pid} " in line for line in waits)
+
+
+@pytest.mark.parametrize("is_held", [False, True])
+def test_where_files_cannot_be_locked_threads_take_turns(path, monkeypatch, is_held):
+    def refused(_, how):
+        if is_held and how & fcntl.LOCK_NB:
+            raise BlockingIOError
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refused)
+
+    with taken(Turn(path)):
+        pass
 
 
 @pytest.mark.parametrize("place", [None, "/proc/turn"])

@@ -9,6 +9,8 @@ import fcntl
 import os
 import threading
 import time
+from contextlib import suppress
+from enum import Enum, auto
 
 
 class Turn:
@@ -75,39 +77,50 @@ def _locked(descriptor: int) -> bool:
     return True
 
 
-class _Wait:
-    """A wait for a lock that another process has: in a thread of its own, since nothing else can cut it short.
+class _State(Enum):
+    """Where a wait stands."""
 
-    Where it is given up the thread goes on waiting: for who takes it up again; else the lock is given up as
-    soon as it comes.
-    """
+    WANTED = auto()
+    GIVEN_UP = auto()  # the thread goes on waiting: for who takes it up again
+    LOCKED = auto()  # and somebody's
+    PASSED_ON = auto()  # it came for nobody
+
+
+class _Wait:
+    """A wait for a lock that another process has: in a thread of its own, since nothing else can cut it short."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
-        self._came = threading.Event()
-        self._is_wanted = True
-        self._is_over = False
-        self._deciding = threading.Lock()
+        self._state = _State.WANTED
+        self._changing = threading.Condition()
         threading.Thread(target=self._wait, name="turn to write", daemon=True).start()
 
     def is_taken_up(self) -> bool:
         """Want it again. False where it came in the meantime, for nobody."""
-        with self._deciding:
-            self._is_wanted = not self._is_over
-            return self._is_wanted
+        with self._changing:
+            if self._state is _State.GIVEN_UP:
+                self._state = _State.WANTED
+            return self._state is _State.WANTED
 
     def ends(self, until: float) -> bool:
-        """Whether the lock came in time; else it is given up."""
-        self._came.wait(max(until - time.monotonic(), 0))
-        with self._deciding:
-            self._is_wanted = self._came.is_set()
-            return self._is_wanted
+        """Whether the lock came in time; else, and where the wait is interrupted, it is given up."""
+        with self._changing:
+            try:
+                return self._changing.wait_for(self._is_locked, max(until - time.monotonic(), 0))
+            finally:
+                if not self._is_locked():
+                    self._state = _State.GIVEN_UP
+
+    def _is_locked(self) -> bool:
+        return self._state is _State.LOCKED
 
     def _wait(self) -> None:
-        fcntl.flock(self.descriptor, fcntl.LOCK_EX)
-        with self._deciding:
-            if self._is_wanted:
-                self._came.set()
+        with suppress(OSError):  # as where it is tried at once
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX)
+        with self._changing:
+            if self._state is _State.WANTED:
+                self._state = _State.LOCKED
+                self._changing.notify()
             else:
-                self._is_over = True
+                self._state = _State.PASSED_ON
                 os.close(self.descriptor)
