@@ -8,9 +8,11 @@ SPREAD := -q -n 2 --dist loadfile
 
 # What crosses a server is tried again on the other one, and with two web processes; in full size at the end.
 # A part that fails keeps none of the others from being tried.
-VARIED := -m "not both_servers"
 crossing = TEST_SERVER=$(1) TEST_WEBS=$(2) $(PYTHON) -m pytest $(SPREAD) $(3) tests/integration tests/faults \
     || failed="$$failed $(1)/$(2)"
+
+# What goes through both servers by itself is not gone through again on each.
+VARIED := -m "not both_servers"
 
 .PHONY: help run test test-all soak bench lint types format clean
 

@@ -1,4 +1,4 @@
-"""A text frame for any number of sockets: each of its forms is built once."""
+"""A text frame for any number of sockets: each of its forms is built at most once."""
 
 SHORT, MEDIUM = 126, 65_536
 
