@@ -33,6 +33,7 @@ INTERRUPTED = """
 import signal, sys
 from chatrouting.sqlite.turns import Turn
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # of a job in the background it is ignored
 turn = Turn(sys.argv[1])
 print("waits", flush=True)
 try:

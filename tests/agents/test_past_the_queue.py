@@ -22,7 +22,7 @@ async def test_a_worker_looks_at_once_for_what_another_left(install, monkeypatch
     monkeypatch.setattr(module, "LEASE_CHECK_SECONDS", 600)
     told = []
     monkeypatch.setattr(module, "enqueue", told.append)
-    run = await left_behind(*WAITING, after="agent_delta")
+    run = await first_to_see(await left_behind(*WAITING, after="agent_delta"))
 
     async with a_host(concurrency=0) as host:
         looking = asyncio.create_task(host.take_over())
