@@ -156,7 +156,7 @@ async def test_many_at_once_get_one_answer_each(pair, report):
     answers = [each.answers() for each in clients]
     codes = [[one["payload"].get("code") for one in each] for each in answers]
     assert codes == [[None, "handler_timeout"]] * 50
-    assert lasted < HANDLER_SECONDS + 0.5
+    assert lasted < HANDLER_SECONDS + 0.5 + max(busy)  # one that answers waits behind the other 49
     assert " got handler_timeout: " in pair[0].output
     report(
         f"50 handlers of 10 s: all answered in {lasted:.2f} s, ping p99 of another "
