@@ -15,7 +15,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, Exists, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -51,17 +51,20 @@ def place_for(user_id: str, question: ThreadMessage) -> RunStatus:
 
 def _stands_behind(question: ThreadMessage) -> bool:
     """Whether a run of its thread has not ended: there is none before the first question."""
+    if question.is_first:
+        return False
     runs = Run.objects.filter(thread_id=question.thread_id)
-    return not question.is_first and runs.exclude(status=RunStatus.COMPLETED).exists()
+    return runs.exclude(status=RunStatus.COMPLETED).exists()
 
 
 def alone_with(user_ids: Iterable[UserId]) -> list[UserId]:
-    """Be alone with these users' admissions until the transaction ends. New rows may still name them."""
-    return _alone(Q(pk__in=list(user_ids)))
+    """Be alone with these users' admissions until the transaction ends. New rows may still name them.
 
-
-def _alone(which: Q) -> list[UserId]:
-    found = get_user_model().objects.filter(which).order_by("pk")
+    Where one writes at a time whoever writes is alone.
+    """
+    if not connection.features.has_select_for_update:
+        return list(user_ids)
+    found = get_user_model().objects.filter(pk__in=list(user_ids)).order_by("pk")
     return list(found.select_for_update(no_key=True).values_list("pk", flat=True))
 
 
@@ -71,7 +74,8 @@ def alone_after(run: Run) -> list[UserId]:
     Call it before the run is changed, in a transaction that holds the thread's row.
     """
     others = _queue(run.thread_id).exclude(pk=run.pk)
-    return _alone(Q(pk=run.user_id) | Q(pk=Subquery(others.values("user_id")[:1])))
+    after = others.values_list("user_id", flat=True)[:1]
+    return alone_with({each for each in (run.user_id, *after) if each is not None})
 
 
 def alone_without(user_id: UserId, ending: QuerySet[Run]) -> list[UserId]:
