@@ -1,4 +1,4 @@
-"""Lines of the log, of which a turn of the event loop writes one; and which of them are none.
+"""Lines of the log, of which a turn of the event loop writes one.
 
 A line with a traceback takes 0.2 ms. Fifty handlers that fail at once would hold up everybody for ten
 milliseconds: so what is logged in the same turn as another line is rendered in the turns after it.
@@ -10,7 +10,6 @@ from collections import deque
 from contextvars import Context, copy_context
 from typing import TextIO
 
-TOO_LATE = "Exception in callback Future.set_result("
 MOST_WAITING = 1_000  # lines; of more, the oldest is written at once
 
 
@@ -67,20 +66,6 @@ class LineATurn(logging.StreamHandler[TextIO]):
         """With the ids that were bound where it was logged."""
         bound, record = self._waiting.popleft()
         bound.run(super().emit, record)
-
-
-class NoEnds(logging.Filter):
-    """Drops what is logged as an error where this process ended what a library was at: that is in order.
-
-    coredis logs a connection that is given up while it is opened. asyncio logs that a socket became readable
-    in the moment in which anyio 4.16 gave up waiting for it, and had not told the loop so yet.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """As every filter's: whether the line is written."""
-        _, error, _ = record.exc_info or (None, None, None)
-        late = isinstance(error, asyncio.InvalidStateError) and TOO_LATE in record.getMessage()
-        return not (late or isinstance(error, asyncio.CancelledError))
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -26,16 +26,7 @@ def log_failure(
     foreseen: tuple[type[Exception], ...] = OUTAGES,
 ) -> None:
     """Say what failed: a warning of one line where that was foreseen, else an error with its traceback."""
-    causes = _causes(error)
-    if all(isinstance(cause, foreseen) for cause in causes):
-        said = "; ".join(dict.fromkeys(f"{type(cause).__name__}: {cause}" for cause in causes))
-        logger.warning("%s: %s", what, said)
+    if isinstance(error, foreseen):
+        logger.warning("%s: %s: %s", what, type(error).__name__, error)
     else:
         logger.error("%s", what, exc_info=error)
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """What was raised, in all tasks of a group that failed together."""
-    if not isinstance(error, BaseExceptionGroup):
-        return [error]
-    return [cause for each in error.exceptions for cause in _causes(each)]

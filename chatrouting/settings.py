@@ -256,11 +256,7 @@ LOGGING = {
             "formatter": "plain" if DEBUG else "json",
         }
     },
-    "filters": {"no_ends": {"()": "chatrouting.loglines.NoEnds"}},
-    "loggers": {
-        name: {"level": "WARNING", "filters": ["no_ends"]}
-        for name in ("asyncio", "coredis", "daphne", "httpx2", "streaq", "uvicorn")
-    },
+    "loggers": {name: {"level": "WARNING"} for name in ("asyncio", "daphne", "httpx2", "uvicorn")},
     "root": {"handlers": ["console"], "level": os.environ.get("LOG_LEVEL", "INFO").upper()},
 }
 

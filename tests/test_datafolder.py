@@ -8,7 +8,8 @@ import redis
 from django.conf import settings
 from django.test import override_settings
 
-from chatrouting.agents.queue import streaq_worker
+from chatrouting.agents.models import Run
+from chatrouting.agents.queue import QueueReader, RunQueue
 from chatrouting.datafolder import (
     ForeignFolder,
     database_url,
@@ -40,8 +41,11 @@ def test_redis_py_finds_valkey_in_any_folder(odd):
 
 
 async def test_the_run_queue_finds_valkey_in_any_folder(odd):
-    async with streaq_worker() as worker:
-        assert await worker.queue_size() == 0
+    queue, reader, run = RunQueue(), QueueReader(), Run()
+    queue.put(run)
+
+    assert await reader.take(1) == [run.pk]
+    reader.close()
 
 
 def test_the_database_lies_in_any_folder(tmp_path):

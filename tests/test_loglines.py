@@ -109,24 +109,3 @@ async def test_no_more_than_so_many_wait(log, monkeypatch):
         log.info("%d", number)
 
     assert log.text() == [str(number) for number in range(90)]
-
-
-async def test_what_came_too_late_for_a_future_that_was_given_up_is_no_line(caplog):
-    await _told_too_late(lambda future: future.set_result)
-
-    assert not caplog.records
-
-
-async def test_what_a_callback_of_ours_raises_is_a_line(caplog):
-    """Also where it raises the same."""
-    await _told_too_late(lambda future: lambda result: future.set_result(result))
-
-    assert "Exception in callback" in caplog.text
-
-
-async def _told_too_late(callback):
-    loop = asyncio.get_running_loop()
-    given_up = loop.create_future()
-    given_up.cancel()
-    loop.call_soon(callback(given_up), None)
-    await asyncio.sleep(0)

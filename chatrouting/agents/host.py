@@ -1,4 +1,4 @@
-"""The runs of one worker process. A run belongs to the process's task group, not to the job that named it."""
+"""The runs of one worker process. A run belongs to the process's task group, whatever becomes of the queue."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 SWEEP_BATCH = 100
 LEASE_CHECK_SECONDS = 1.0
-LOST_IN_QUEUE = timedelta(seconds=2)  # the way through it takes 0.2 s
+LOST_IN_QUEUE = timedelta(seconds=2)  # the way through it takes milliseconds, where there is room
 MOVE_CHECK_SECONDS = 0.05
 
 
@@ -59,31 +59,35 @@ class RunHost:
         self._supervisors: dict[UUID, Supervisor] = {}
         self._running: dict[UUID, asyncio.Task[None]] = {}
         self._room = asyncio.Semaphore(intake.concurrency)
-        self._leaving: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.leaving = False  # no more runs are taken here
         self._claims: Batches[UUID, claims.Claimed] = Batches(
             partial(claims.claim_all, worker=self.worker)
         )
 
+    async def room(self) -> int:
+        """How many more runs may begin here; waits until it is one."""
+        while self.load >= self._intake.concurrency:
+            await asyncio.wait(set(self._running.values()), return_when="FIRST_COMPLETED")
+        return self._intake.concurrency - self.load
+
+    def receive(self, run_id: UUID) -> None:
+        """Attend to what the queue has brought, and return at once."""
+        if run_id in self._running:
+            self._tasks.create_task(self.attend(run_id), name=f"run {run_id} again")
+        elif not self.leaving:
+            self._start(run_id)
+
     async def attend(self, run_id: UUID) -> None:
-        """Run it here unless someone has it, and return when it is over here, or no more is taken here.
+        """Run it here unless someone has it, and return when it is over here.
 
         Where it is here already it may just be let go of and have been woken since: so it is tried again
         after that.
         """
         while (task := self._running.get(run_id)) is not None and not self.leaving:
-            await self._over(task)
+            await asyncio.wait({task})
         if not self.leaving:
             self._start(run_id)
-            await self._over(self._running[run_id])
-
-    async def _over(self, task: asyncio.Task[None]) -> None:
-        """Wait for it, but not while the worker leaves: the queue's is to end first, and waits for its jobs."""
-        await asyncio.wait({task, self._leaving}, return_when="FIRST_COMPLETED")
-
-    @property
-    def leaving(self) -> bool:
-        """Whether no more runs are taken here."""
-        return self._leaving.done()
+            await asyncio.wait({self._running[run_id]})
 
     @property
     def load(self) -> int:
@@ -97,9 +101,8 @@ class RunHost:
             supervisor.stop(why)
 
     def leave(self) -> None:
-        """Take no more runs, and let go of the jobs that named those that are here."""
-        if not self.leaving:
-            self._leaving.set_result(None)
+        """Take no more runs."""
+        self.leaving = True
 
     async def let_finish(self, seconds: float) -> None:
         """Let go at once of what another worker can go on with, and give the rest so long to end."""
@@ -133,7 +136,7 @@ class RunHost:
         """See to what other workers let go of without a word: at once, then for ever.
 
         It begins again within `lease_seconds`, one look and the way through the queue: 6.2 s; past the queue,
-        where whoever took the job was killed as well before it had claimed the run, within 8.2 s. From its
+        where whoever took it from there was killed as well before it had claimed it, within 8.2 s. From its
         fourth attempt on a run rests longer (`agents.retries`).
         """
         await _for_ever(self._see_to_left, lambda: LEASE_CHECK_SECONDS)
@@ -196,7 +199,7 @@ class RunHost:
         await resume_late(timezone.now(), SWEEP_BATCH)
 
     async def _take(self, run_id: UUID) -> None:
-        """Claim it and make an attempt. It is one task, that no end of a job can cut in two."""
+        """Claim it and make an attempt. It is one task, that nobody waits for."""
         try:
             async with self._room:
                 await self._claim(run_id)

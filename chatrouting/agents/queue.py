@@ -1,150 +1,83 @@
-"""The way of a run to a worker: "run this id", through streaQ. The row in the database is the truth.
+"""The way of a run to a worker: "run this id", through Valkey. The row in the database is the truth.
 
 There is a queue for each priority, and a worker takes from a lower one only what the higher ones leave.
-A run that could not be enqueued is not lost: the workers' sweep finds it. One that is enqueued again is in
-the queue once, and keeps its place: a job is named by its run and the fence it waits under.
+What is taken is in the queue no more. A run that could not be enqueued, or that a worker took and did not
+claim, is not lost: the workers' sweep finds it. One that is enqueued again is in the queue once, and keeps its
+place: it is named there with the fence that it waits under.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
 from contextvars import Context
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from pathlib import Path
 from uuid import UUID
 
-import msgspec
-from anyio import CancelScope
-from coredis.exceptions import RedisError as QueueError
 from django.conf import settings
-from streaq import Worker
-from streaq.task import Task
-from streaq.types import Entries
+from redis.exceptions import RedisError
 
 from chatrouting.agents.models import Run
 from chatrouting.agents.statuses import Priority
 from chatrouting.conf import chat_settings
 from chatrouting.outages import log_failure
 from chatrouting.stream.loops import PerLoop
+from chatrouting.stream.scripts import Script
+from chatrouting.stream.valkey import valkey
+from chatrouting.stream.wire import Argument, Wire, connect
 
 logger = logging.getLogger(__name__)
 
-TASK = "execute"
-# A job is given to another worker where it was not begun, or its worker not heard of, for so long. Nobody waits
-# for that: a run whose job is lost is taken past the queue. It has to be long, for a worker with more to do than
-# it can is heard of late, and two such that take each other's jobs do nothing else.
-IDLE_TIMEOUT = timedelta(seconds=30)
-NEWS_MS = 3_000  # for something new to come; less than `ANSWER_SECONDS`
-WAITING = 10_000
-ANSWER_SECONDS = 10.0  # for Valkey to answer, who waits for something new included
-RECONNECT_SECONDS = 1.0
+QUEUES = tuple(priority.queue for priority in Priority)  # the highest first
+
+WAITING = 10_000  # runs that this process is to send
+BATCH = 100  # of them, in one write
+RETRY_SECONDS = 1.0
 CLOSE_SECONDS = 1.0
-NOTICED = 1_000  # entries looked at for news
-BATCH = 100  # jobs sent in one write
+NEWS_SECONDS = 3  # for a run to come; less than a wire waits for an answer
 
-# What streaQ's client raises where Valkey is away, or has forgotten the queue.
-FORESEEN = (QueueError, OSError)
+ENQUEUE = Script.read(Path(__file__).parent / "lua" / "enqueue.lua")
 
 
-def _encode(data: Any) -> str:
-    """JSON; what streaQ wants to keep of an exception becomes text."""
-    return msgspec.json.encode(data, enc_hook=repr).decode()
+def queue_key(queue: str) -> str:
+    """Where a queue lies in Valkey: a sorted set of names by place, the lowest next."""
+    return f"{{{chat_settings().queue}}}:runs:{queue}"
 
 
-QUEUES = tuple(priority.queue for priority in Priority)
-
-
-class QueueWorker(Worker[None]):
-    """streaQ's worker, less its hold on the process's signals: 7.2 takes them whatever `handle_signals` says.
-
-    And it takes no more jobs than it can begin, the highest priority first: streaQ 7.2 holds some back for
-    later, and where it has to wait takes as many from each queue, so that a low one may come before a high.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.prefetch = self.concurrency
-        self._read_up_to = dict.fromkeys(self._streams, "0-0")
-
-    async def signal_handler(self, scope: CancelScope) -> None:
-        """Leave SIGTERM and SIGINT to the process."""
-
-    async def _check_xreadgroup_compatibility(self) -> None:
-        """Read every server as below: where it can bound what it reads, streaQ waits for news too long."""
-
-    async def _read_streams_legacy(self, count: int, block: bool = False) -> Entries:
-        """streaQ's way for a server that cannot bound what it reads from several streams together."""
-        if block:
-            await self._something_new()
-        return await super()._read_streams_legacy(count)
-
-    async def _something_new(self) -> None:
-        """Wait until a queue has an entry not seen yet, whoever takes it; for `NEWS_MS` at most."""
-        found = await self.redis.xread(self._read_up_to, count=NOTICED, block=NEWS_MS)
-        for stream, entries in (found or {}).items():
-            self._read_up_to[str(stream)] = str(entries[-1].identifier)
-
-
-def streaq_worker(concurrency: int = 1, queues: Sequence[str] = QUEUES) -> QueueWorker:
-    """A streaQ worker on this project's queues: web processes enqueue with it, `run_agents` works with it."""
-    return QueueWorker(
-        redis_url=settings.REDIS_URL,
-        redis_kwargs=_client_options(),
-        queue_name=chat_settings().queue,
-        priorities=[name for name in reversed(QUEUES) if name in queues],  # the lowest first
-        concurrency=concurrency,
-        serializer=_encode,
-        deserializer=msgspec.json.decode,
-        idle_timeout=IDLE_TIMEOUT,
-    )
-
-
-def _client_options() -> dict[str, Any]:
-    """How streaQ's client reads the address: as redis-py does; and how long it waits for anything.
-
-    By itself it waits for ever. A job that waits so keeps its run from being enqueued again.
-    """
-    return {
-        "decode_components": True,
-        "stream_timeout": ANSWER_SECONDS,
-        "connect_timeout": ANSWER_SECONDS,
-    }
+def _place_key() -> str:
+    return f"{{{chat_settings().queue}}}:place"
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
-    """A run that waits for a worker under this fence."""
+class _Entry:
+    """A run that waits for a worker under a fence."""
 
-    run_id: UUID
-    fence: int
     queue: str
+    name: str
 
-    def task(self, worker: QueueWorker) -> Task[Any, Any]:
-        task = worker.enqueue_unsafe(TASK, str(self.run_id)).start(priority=self.queue)
-        task.id = f"{self.run_id}:{self.fence}"  # one that is there already is not added again
-        return task
+    @classmethod
+    def of(cls, run: Run) -> "_Entry":
+        return cls(Priority(run.priority).queue, f"{run.pk}:{run.fence}")
 
 
 class RunQueue:
-    """Enqueues runs from this event loop. streaQ's client lives in one task, begun on first use."""
+    """Enqueues runs from this event loop. Those that come while others are sent wait, and go together."""
 
     def __init__(self) -> None:
-        self._waiting: asyncio.Queue[_Job] = asyncio.Queue(WAITING)
+        self._waiting: list[_Entry] = []
         self._sender: asyncio.Task[None] | None = None
         self._later: set[asyncio.TimerHandle] = set()
 
     def put(self, run: Run) -> None:
         """Send the run to a worker soon. Where too many wait it is left to the sweep."""
+        if len(self._waiting) >= WAITING:
+            logger.warning("run %s is left to the sweep: the queue is full", run.pk)
+            return
+        self._waiting.append(_Entry.of(run))
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(
                 self._send_all(), name="run queue", context=Context()
             )
-        try:
-            self._waiting.put_nowait(_Job(run.pk, run.fence, Priority(run.priority).queue))
-        except asyncio.QueueFull:
-            logger.warning("run %s is left to the sweep: the queue is full", run.pk)
 
     def put_later(self, run: Run, seconds: float) -> None:
         """As `put`, after so many seconds. Where the queue closes before, it is left to the sweep."""
@@ -157,40 +90,64 @@ class RunQueue:
         self._later.add(timer)
 
     async def close(self) -> None:
-        """Send what waits, and end the sending task; what cannot be sent soon is left to the sweep."""
+        """Send what waits; what cannot be sent soon is left to the sweep."""
         while self._later:
             self._later.pop().cancel()
-        if self._sender is None:
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._waiting.join()
-        self._sender.cancel()
-        await asyncio.gather(self._sender, return_exceptions=True)
+        if self._sender is not None:
+            await asyncio.wait({self._sender}, timeout=CLOSE_SECONDS)
+            self._sender.cancel()
+            await asyncio.gather(self._sender, return_exceptions=True)
 
     async def _send_all(self) -> None:
-        while True:
+        """What was not answered is sent again, which does nothing where it had come."""
+        while sent := self._waiting[:BATCH]:
             try:
-                async with streaq_worker() as worker:
-                    while True:
-                        await self._send(worker, await self._next())
-            except Exception as error:  # noqa: BLE001 - reason: an edge: the sweep enqueues what was lost
-                log_failure(logger, "the run queue does not answer", error, FORESEEN)
-                await asyncio.sleep(RECONNECT_SECONDS)
+                await _send(sent)
+                del self._waiting[: len(sent)]
+            except Exception as error:  # noqa: BLE001 - reason: an edge: it is tried again, and the sweep goes past it
+                log_failure(logger, "the run queue does not answer", error)
+                await asyncio.sleep(RETRY_SECONDS)
 
-    async def _send(self, worker: QueueWorker, jobs: Sequence[_Job]) -> None:
-        try:
-            await worker.enqueue_many([job.task(worker) for job in jobs])
-        finally:
-            for _ in jobs:
-                self._waiting.task_done()
 
-    async def _next(self) -> list[_Job]:
-        """Wait for a job; with it come those behind it, up to a batch."""
-        jobs = [await self._waiting.get()]
-        while not self._waiting.empty() and len(jobs) < BATCH:
-            jobs.append(self._waiting.get_nowait())
-        return jobs
+async def _send(entries: Sequence[_Entry]) -> None:
+    names = {queue: [each.name for each in entries if each.queue == queue] for queue in QUEUES}
+    calls = [((queue_key(queue), _place_key()), tuple(those)) for queue, those in names.items()]
+    await ENQUEUE.call_all(valkey(), [each for each in calls if each[1]])
+
+
+class QueueReader:
+    """Takes runs from these queues, over a connection of its own: that is where it waits."""
+
+    def __init__(self, queues: Sequence[str] = QUEUES) -> None:
+        self._keys = [queue_key(queue) for queue in QUEUES if queue in queues]
+        self._wire: Wire | None = None
+
+    async def take(self, most: int) -> list[UUID]:
+        """The next runs of the highest priority there is, in order; none where none came for a while.
+
+        Raises redis-py's errors.
+        """
+        if self._wire is None or self._wire.lost.done():
+            self._wire = await connect(settings.REDIS_URL)
+        queues: Sequence[Argument] = (len(self._keys), *self._keys)
+        answer = await self._wire.send("BZMPOP", NEWS_SECONDS, *queues, "MIN", "COUNT", most)
+        if isinstance(answer, RedisError):
+            raise answer
+        _, taken = answer or (b"", [])
+        return [run_id for name, _ in taken if (run_id := _run_id(name)) is not None]
+
+    def close(self) -> None:
+        """Take no more. What Valkey gives at this moment is left to the sweep."""
+        if self._wire is not None:
+            self._wire.close()
+
+
+def _run_id(name: bytes) -> UUID | None:
+    try:
+        return UUID(name.decode().partition(":")[0])
+    except ValueError:
+        logger.warning("%r in the run queue names no run", name)
+        return None
 
 
 _queues = PerLoop(RunQueue)

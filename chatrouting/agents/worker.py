@@ -1,4 +1,4 @@
-"""The worker process: streaQ brings the ids of runs, the host runs them."""
+"""The worker process: the queue brings the ids of runs, the host runs them."""
 
 import asyncio
 import logging
@@ -6,12 +6,10 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from streaq import Worker
-
 from chatrouting.agents import ending
 from chatrouting.agents.catalogue import close_agents, prepare_agents
 from chatrouting.agents.host import Intake, RunHost
-from chatrouting.agents.queue import FORESEEN, TASK, run_queue, streaq_worker
+from chatrouting.agents.queue import QueueReader, run_queue
 from chatrouting.agents.supervisor import Stop
 from chatrouting.agents.workers import forget, keep_seen
 from chatrouting.conf import chat_settings
@@ -21,10 +19,10 @@ from chatrouting.stream.valkey import close_valkey
 
 logger = logging.getLogger(__name__)
 
-REBUILD_SECONDS = (0.2, 0.5, 1.0, 2.0)
+TAKEN = 10  # runs taken from the queue together: another worker may be free as well
+PAUSE_SECONDS = (0.2, 0.5, 1.0, 2.0)  # while the queue does not answer
 HAND_OVER_SECONDS = 2.0  # for what is not done after its grace to let go of its run
-END_TRIES = 4
-END_SECONDS = 0.25
+END_SECONDS = 1.0
 
 Duty: TypeAlias = Coroutine[Any, Any, None]
 
@@ -42,15 +40,15 @@ async def run_worker(
         logger.info("worker %s begins", host.worker)
         own = (host.keep_leases, host.take_over, host.sweep, lambda: _heed_stops(host))
         started = [asyncio.create_task(duty()) for duty in (*own, *duties)]
-        jobs = asyncio.create_task(_take_jobs(host, intake), name="jobs")
-        started.append(jobs)
+        taking = asyncio.create_task(_keep_taking(host, intake.queues), name="run queue's reader")
+        started.append(taking)
         seen = keep_seen(host.worker, intake.queues, lambda: (host.load, intake.concurrency))
         started.append(asyncio.create_task(seen, name="heartbeat"))
         preparing = asyncio.create_task(prepare_agents(), name="preparing agents")
         stopping = asyncio.create_task(stopped.wait())
         ended, _ = await asyncio.wait({stopping, *started}, return_when="FIRST_COMPLETED")
         host.leave()
-        await _end([jobs])
+        await _end([taking])
         await host.let_finish(chat_settings().run_grace_seconds)
         await host.hand_over(HAND_OVER_SECONDS)
         await _end([stopping, preparing, *started])
@@ -63,42 +61,32 @@ async def run_worker(
 
 
 async def _end(duties: Sequence[asyncio.Task[Any]]) -> None:
-    """Cancel them, again where it is swallowed: streaQ's client does so after a flush."""
-    left = set(duties)
-    for _ in range(END_TRIES):
-        for duty in left:
-            duty.cancel()
-        _, left = await asyncio.wait(left, timeout=END_SECONDS)
-        if not left:
-            return
-    logger.error("%s did not end", ", ".join(duty.get_name() for duty in left))
+    for duty in duties:
+        duty.cancel()
+    _, left = await asyncio.wait(duties, timeout=END_SECONDS)
+    if left:
+        logger.error("%s did not end", ", ".join(duty.get_name() for duty in left))
 
 
-async def _take_jobs(host: RunHost, intake: Intake) -> None:
-    """streaQ's worker ends when Valkey is lost or flushed; a new one is made, the runs go on."""
-    failures = 0
-    while True:
-        began = asyncio.get_running_loop().time()
-        try:
-            await _worker(host, intake).run_async()
-            logger.warning("the queue's worker ended; a new one is started")
-        except Exception as error:  # noqa: BLE001 - reason: an edge: whatever streaQ raises, a new one is made
-            log_failure(logger, "the queue's worker failed; a new one is started", error, FORESEEN)
-        failures = failures + 1 if asyncio.get_running_loop().time() - began < 10 else 0
-        await asyncio.sleep(REBUILD_SECONDS[min(failures, len(REBUILD_SECONDS) - 1)])
+async def _keep_taking(host: RunHost, queues: Sequence[str]) -> None:
+    """Bring to the host what the queues have, for ever. Without Valkey the runs that are here go on."""
+    reader, failures = QueueReader(queues), 0
+    try:
+        while True:
+            try:
+                await _take(host, reader)
+                failures = 0
+            except Exception as error:  # noqa: BLE001 - reason: an edge: the sweep finds what was not taken
+                log_failure(logger, "the run queue cannot be read", error)
+                await asyncio.sleep(PAUSE_SECONDS[min(failures, len(PAUSE_SECONDS) - 1)])
+                failures += 1
+    finally:
+        reader.close()
 
 
-def _worker(host: RunHost, intake: Intake) -> Worker[None]:
-    worker = streaq_worker(intake.concurrency, intake.queues)
-
-    @worker.task(name=TASK, max_tries=None, timeout=None, ttl=0, silent=True)
-    async def execute(run_id: str) -> None:
-        try:
-            await host.attend(UUID(run_id))
-        except Exception:  # an edge: the sweep enqueues again what the row says is to be done
-            logger.exception("job for run %s failed", run_id)
-
-    return worker
+async def _take(host: RunHost, reader: QueueReader) -> None:
+    for run_id in await reader.take(min(await host.room(), TAKEN)):
+        host.receive(run_id)
 
 
 async def _heed_stops(host: RunHost) -> None:

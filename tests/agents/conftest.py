@@ -1,10 +1,15 @@
-"""What the tests of agents leave behind is closed."""
+"""Agents and a queue of their own for the tests of runs; what these leave behind is closed."""
 
+import uuid
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from chatrouting.agents import host as hosting
+from chatrouting.agents import queue as queueing
+from chatrouting.agents.queue import RunQueue
+from chatrouting.conf import chat_settings
 from tests.agents.leftovers import closed_afterwards
 
 
@@ -23,3 +28,13 @@ def install(monkeypatch):
         monkeypatch.setattr(hosting, "installed_agents", lambda: agents)
 
     return installed
+
+
+@pytest.fixture
+async def queue(monkeypatch):
+    """A queue that no other worker takes from."""
+    own = msgspec.structs.replace(chat_settings(), queue=f"test-{uuid.uuid4().hex}")
+    monkeypatch.setattr(queueing, "chat_settings", lambda: own)
+    made = RunQueue()
+    yield made
+    await made.close()

@@ -57,18 +57,6 @@ async def test_what_does_not_end_within_the_grace_is_given_up(install):
     assert (row.outcome, events[-1]["payload"]["content"]) == ("lost", "so far")
 
 
-async def test_the_job_that_named_a_run_ends_before_the_run_does(install):
-    """The queue's worker waits for its jobs."""
-    install(FailingAgent(WAITING))
-    run = await a_run()
-    async with a_host() as host:
-        attending = asyncio.create_task(host.attend(run.pk))
-        await until_told(run, "agent_delta")
-        host.leave()
-        await asyncio.wait_for(attending, 5)
-        assert host.load == 1
-
-
 @pytest.mark.parametrize("agent", [ScriptedAgent, Going])
 async def test_a_run_that_another_worker_can_go_on_with_is_handed_over_at_once(install, agent):
     began = time.monotonic()

@@ -1,94 +1,55 @@
 """The way of a run to a worker: by priority, once, and to whom it is meant for."""
 
 import asyncio
-import gc
-import uuid
-from contextlib import asynccontextmanager
 
-import msgspec
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import override_settings
-from streaq.constants import REDIS_GROUP
+from redis.exceptions import ConnectionError as NotConnected
 
 from chatrouting.agents import queue as queueing
 from chatrouting.agents.models import Run
-from chatrouting.agents.queue import QUEUES, TASK, RunQueue, streaq_worker
+from chatrouting.agents.queue import QUEUES, QueueReader, RunQueue, queue_key
 from chatrouting.agents.statuses import Priority
-from chatrouting.conf import chat_settings
 from chatrouting.stream.valkey import valkey
+from tests.agents.queued import depth
 from tests.agents.waiting import until
 from tests.stream.peers import Peer
-
-# streaQ 7.2 leaves open what it passes jobs through when its worker is cancelled.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-
-@pytest.fixture
-async def queue(monkeypatch):
-    """A queue that no other worker takes from."""
-    own = msgspec.structs.replace(chat_settings(), queue=f"test-{uuid.uuid4().hex}")
-    monkeypatch.setattr(queueing, "chat_settings", lambda: own)
-    made = RunQueue()
-    yield made
-    await made.close()
 
 
 async def put(queue, *runs):
     """Enqueue these and wait until they stand there."""
     for run in runs:
         queue.put(run)
-
-    async def there():
-        return await depth() >= len({(run.pk, run.fence) for run in runs})
-
-    await until(there)
+    await until(lambda: _async(not queue._waiting))
 
 
-async def depth():
-    async with streaq_worker() as worker:
-        return await worker.queue_size()
+async def _async(value):
+    return value
 
 
 def a_run(priority=Priority.MESSAGE, fence=0):
     return Run(priority=priority, fence=fence)
 
 
-@asynccontextmanager
-async def working(taken, go=None, **intake):
-    """A worker that notes what it takes, and stays with each run until `go` is set."""
-    worker = streaq_worker(**{"concurrency": 1, **intake})
-
-    @worker.task(name=TASK, max_tries=None, timeout=None, ttl=0, silent=True)
-    async def execute(run_id):
-        taken.append(run_id)
-        if go is not None:
-            await go.wait()
-
-    task = asyncio.create_task(worker.run_async())
-    yield
-    while not task.done():
-        task.cancel()
-        await asyncio.wait({task}, timeout=0.2)
-    gc.collect()  # here, where it may warn
-
-
-async def taken_by(queue, count, **intake):
-    taken = []
-
-    async def all_taken():
-        return len(taken) >= count
-
-    async with working(taken, **intake):
-        await until(all_taken)
-    return taken
+async def taken(count, most=1, queues=QUEUES):
+    """What a worker takes, so many at a time, until it has as many."""
+    reader, found = QueueReader(queues), []
+    try:
+        async with asyncio.timeout(5):
+            while len(found) < count:
+                found += await reader.take(most)
+    finally:
+        reader.close()
+    return found
 
 
 def ids(*runs):
-    return [str(run.pk) for run in runs]
+    return [run.pk for run in runs]
 
 
-async def test_a_worker_takes_start_before_message_before_background(queue):
+@pytest.mark.parametrize("most", [1, 10])
+async def test_a_worker_takes_start_before_message_before_background(queue, most):
     """Row 47: equal priority first in, first out."""
     background, message, later, start = (
         a_run(priority)
@@ -96,47 +57,60 @@ async def test_a_worker_takes_start_before_message_before_background(queue):
     )
     await put(queue, background, message, later, start)
 
-    assert await taken_by(queue, 4) == ids(start, message, later, background)
+    assert await taken(4, most) == ids(start, message, later, background)
 
 
-async def test_a_busy_worker_holds_nothing_back_for_later(queue):
-    """Row 47: what came first in a low queue does not come before what came last in a high one."""
-    busy, background, start = a_run(), a_run(Priority.BACKGROUND), a_run(Priority.START)
-    taken, go = [], asyncio.Event()
+async def test_what_comes_from_two_processes_is_taken_in_the_order_it_came(queue):
+    other, runs = RunQueue(), [a_run() for _ in range(6)]
+    for number, run in enumerate(runs):
+        await put((queue, other)[number % 2], run)
+    await other.close()
 
-    async def took(count):
-        await until(lambda: _async(len(taken) >= count))
-
-    async with working(taken, go):
-        await put(queue, busy)
-        await took(1)
-        await put(queue, background)
-        await put(queue, start)
-        go.set()
-        await took(3)
-
-    assert taken == ids(busy, start, background)
+    assert await taken(6, 10) == ids(*runs)
 
 
-async def _async(value):
-    return value
+async def test_a_worker_takes_no_more_than_it_asks_for(queue):
+    """What it has no room for is there for others, and for a higher priority that comes meanwhile."""
+    first, second, start = a_run(), a_run(), a_run(Priority.START)
+    await put(queue, first, second)
+
+    assert await taken(1) == ids(first)
+    await put(queue, start)
+    assert await taken(2) == ids(start, second)
 
 
-async def test_many_queues_that_fill_at_once_are_taken_by_priority(queue):
-    """Row 47: also by a worker that was waiting with many free places."""
-    runs = [a_run(priority) for priority in list(Priority) * 40]
-    taken, go, places = [], asyncio.Event(), 10
+async def test_many_at_once_are_taken_by_priority_each_once(queue):
+    """Row 47: by two workers, whatever each asks for."""
+    runs = [a_run(priority) for priority in list(Priority) * 80]
+    await put(queue, *runs)
 
-    async with working(taken, go, concurrency=places):
-        await put(queue, *runs)
-        go.set()
-        await until(lambda: _async(len(taken) >= len(runs)))
+    one, other = await asyncio.gather(taken(120, 10), taken(100, 7))
+    rest = await taken(len(runs) - len(one) - len(other), 10) if await depth() else []
 
-    assert sorted(taken) == sorted(ids(*runs))
-    # The first were not taken from among all; what is taken together begins in any order.
-    priorities = {str(run.pk): run.priority for run in runs}
-    waited = [priorities[run_id] for run_id in taken[places:]]
-    assert all(one <= min(waited[n + 2 * places :], default=one) for n, one in enumerate(waited))
+    assert sorted([*one, *other, *rest]) == sorted(ids(*runs))
+    priorities = {run.pk: run.priority for run in runs}
+    for found in (one, other, rest):
+        assert [priorities[each] for each in found] == sorted(priorities[each] for each in found)
+
+
+async def test_a_worker_that_waits_is_given_what_comes(queue):
+    run = a_run()
+    waiting = asyncio.create_task(taken(1))
+    await put(queue, run)
+
+    assert await waiting == ids(run)
+
+
+async def test_a_worker_that_nothing_comes_for_asks_again(queue, monkeypatch):
+    monkeypatch.setattr(queueing, "NEWS_SECONDS", 0.05)
+    reader = QueueReader()
+
+    assert await reader.take(10) == []
+
+    run = a_run()
+    await put(queue, run)
+    assert await reader.take(10) == ids(run)
+    reader.close()
 
 
 async def test_a_run_that_is_enqueued_again_is_there_once_and_keeps_its_place(queue):
@@ -145,69 +119,49 @@ async def test_a_run_that_is_enqueued_again_is_there_once_and_keeps_its_place(qu
     await put(queue, first)
 
     assert await depth() == 2
-    assert await taken_by(queue, 2) == ids(first, second)
+    assert await taken(2) == ids(first, second)
 
 
 async def test_a_run_that_was_claimed_in_between_can_be_enqueued_again(queue):
     run = a_run()
     await put(queue, run)
     run.fence = 1
-    queue.put(run)
+    await put(queue, run)
 
-    assert await taken_by(queue, 2) == ids(run, run)
-
-
-@pytest.mark.parametrize(("seconds", "again"), [(10, False), (31, True)])
-async def test_a_job_that_is_begun_late_is_not_given_to_another_soon(queue, seconds, again):
-    """Or workers that are all late would do nothing but take each other's."""
-    late, other = a_run(), a_run()
-    await put(queue, late)
-    await read_by_another(seconds)
-    await put(queue, other)
-
-    assert (await taken_by(queue, 1))[:1] == ids(late if again else other)
-
-
-async def read_by_another(seconds):
-    """A worker has taken the job that stands in the queue so long ago, and not begun it."""
-    async with streaq_worker() as worker:
-        stream = worker.stream_key + Priority.MESSAGE.queue
-        await valkey().call("XGROUP", "CREATE", stream, REDIS_GROUP, "0")
-        reading = ("XREADGROUP", "GROUP", REDIS_GROUP, "late", "STREAMS", stream, ">")
-        ((_, ((entry, _),)),) = await valkey().call(*reading)
-        idle = ("IDLE", str(1_000 * seconds))
-        await valkey().call("XCLAIM", stream, REDIS_GROUP, "late", "0", entry, *idle)
-
-
-async def test_every_server_is_read_in_one_way():
-    """It is not asked for another: the worker has no connection yet."""
-    worker = streaq_worker()
-
-    await worker._check_xreadgroup_compatibility()
-
-    assert not worker._supports_max_count
+    assert await taken(2) == ids(run, run)
 
 
 async def test_a_worker_takes_from_the_queues_it_is_told(queue):
     message, start = a_run(), a_run(Priority.START)
     await put(queue, message, start)
 
-    assert await taken_by(queue, 1, queues=("start",)) == ids(start)
+    assert await taken(1, 10, ("start",)) == ids(start)
     assert await depth() == 1
-    assert await taken_by(queue, 1, queues=QUEUES) == ids(message)
+    assert await taken(1, 10) == ids(message)
 
 
-async def test_a_worker_that_ends_while_it_connects_logs_no_error(tmp_path, caplog):
-    asked = asyncio.Event()
-    async with Peer(tmp_path / "mute.sock", lambda _: (asked.set(), b"")[1]) as peer:
-        with override_settings(REDIS_URL=peer.url):
-            working = asyncio.create_task(streaq_worker().run_async())
-        await asyncio.wait_for(asked.wait(), 5)
-        working.cancel()
-        await asyncio.wait({working}, timeout=5)
+async def test_a_flushed_queue_is_one_that_runs_come_by_as_before(queue):
+    """Also where the script is gone with it."""
+    await put(queue, a_run())
+    await valkey().call("DEL", queue_key("message"))
+    await valkey().call("SCRIPT", "FLUSH")
+    run = a_run()
+    await put(queue, run)
 
-    assert working.cancelled()
-    assert not caplog.records
+    assert await taken(1) == ids(run)
+
+
+async def test_a_worker_whose_connection_is_cut_takes_over_another(queue):
+    reader, run = QueueReader(), a_run()
+    taking = asyncio.create_task(reader.take(1))
+    await until(lambda: _async(reader._wire is not None))
+    reader.close()
+    with pytest.raises(NotConnected):
+        await taking
+    await put(queue, run)
+
+    assert await reader.take(1) == ids(run)
+    reader.close()
 
 
 @pytest.mark.parametrize(
@@ -251,22 +205,40 @@ async def test_what_waits_is_sent_before_the_queue_closes(queue):
     assert await depth() == 3
 
 
-async def test_a_queue_that_does_not_answer_is_given_up_and_the_next_run_is_sent(
-    queue, monkeypatch, caplog
-):
-    """A wait without a bound would keep whatever comes after it as well."""
-    first, lost, after = a_run(), a_run(), a_run()
-    with monkeypatch.context() as impatient:
-        impatient.setattr(queueing, "ANSWER_SECONDS", 0.3)
-        await put(queue, first)
-    await valkey().call("CLIENT", "PAUSE", "1000", "ALL")
-    queue.put(lost)
+async def test_a_queue_that_does_not_answer_holds_up_no_process_that_ends(tmp_path):
+    async with Peer(tmp_path / "mute.sock", lambda _: b"") as peer:
+        with override_settings(REDIS_URL=peer.url):
+            queue = RunQueue()
+            queue.put(a_run())
+            await asyncio.wait_for(queue.close(), 3)
 
-    async def given_up():
+    assert queue._sender.done()
+
+
+async def test_no_more_than_so_many_wait_to_be_sent(queue, monkeypatch, caplog):
+    monkeypatch.setattr(queueing, "WAITING", 2)
+    runs = [a_run() for _ in range(3)]
+    for run in runs:
+        queue.put(run)
+    await queue.close()
+
+    assert await taken(2) == ids(*runs[:2])
+    assert f"run {runs[2].pk} is left to the sweep" in caplog.text
+
+
+async def test_what_is_not_taken_is_sent_again(queue, monkeypatch, caplog):
+    """Each once, whatever came of the first try."""
+    monkeypatch.setattr(queueing, "RETRY_SECONDS", 0.01)
+    runs = [a_run() for _ in range(3)]
+    await valkey().call("SET", queue_key("message"), "damaged")
+    for run in runs:
+        queue.put(run)
+
+    async def refused():
         return "the run queue does not answer" in caplog.text
 
-    await until(given_up)
-    queue.put(after)
-    taken = []
-    async with working(taken, concurrency=3):
-        await until(lambda: _async(str(after.pk) in taken))
+    await until(refused)
+    await valkey().call("DEL", queue_key("message"))
+
+    assert await taken(3, 10) == ids(*runs)
+    assert await depth() == 0
