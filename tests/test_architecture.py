@@ -31,6 +31,7 @@ SHARED = tuple(
         "counters",
         "database",
         "datafolder",
+        "garbage",
         "outages",
         "writes",
     )

@@ -13,6 +13,7 @@ from chatrouting.agents.queue import QueueReader, run_queue
 from chatrouting.agents.supervisor import Stop
 from chatrouting.agents.workers import forget, keep_seen
 from chatrouting.conf import chat_settings
+from chatrouting.garbage import spare_what_is_loaded
 from chatrouting.outages import log_failure
 from chatrouting.stream.doorbell import stops
 from chatrouting.stream.valkey import close_valkey
@@ -44,7 +45,7 @@ async def run_worker(
         started.append(taking)
         seen = keep_seen(host.worker, intake.queues, lambda: (host.load, intake.concurrency))
         started.append(asyncio.create_task(seen, name="heartbeat"))
-        preparing = asyncio.create_task(prepare_agents(), name="preparing agents")
+        preparing = asyncio.create_task(_prepare(), name="preparing agents")
         stopping = asyncio.create_task(stopped.wait())
         ended, _ = await asyncio.wait({stopping, *started}, return_when="FIRST_COMPLETED")
         host.leave()
@@ -58,6 +59,11 @@ async def run_worker(
     await close_valkey()
     for duty in ended:
         duty.result()  # a duty that ended by itself ended by what it raises here
+
+
+async def _prepare() -> None:
+    await prepare_agents()
+    spare_what_is_loaded()
 
 
 async def _end(duties: Sequence[asyncio.Task[Any]]) -> None:

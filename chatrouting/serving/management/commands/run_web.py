@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.module_loading import import_string
 
 from chatrouting.conf import chat_settings
+from chatrouting.garbage import spare_what_is_loaded
 from chatrouting.serving.address import Address, demand_no_demo_accounts
 from chatrouting.serving.parent import end_with_parent
 from chatrouting.stream.availability import demand_valkey
@@ -47,6 +48,7 @@ class Command(BaseCommand):
         end_with_parent(chat_settings().drain_seconds)
         get_asgi_application()
         application = import_string(settings.ASGI_APPLICATION)
+        spare_what_is_loaded()
         self.stdout.write(f"serving {address.url}")
         server_class(application, listener).run()
 
