@@ -13,6 +13,7 @@ from routing_core.errors import NotFound, PermissionDenied
 
 TITLE_CHARACTERS = 60
 UNTITLED = "New thread"
+MADE_VERSION = 1  # of a title that its thread was made with, where it is told at all
 PLACES = 2  # of a question and its answer
 
 
@@ -104,10 +105,15 @@ def delete(thread: Thread) -> None:
 
 
 def name_after(thread: Thread, content: str) -> bool:
-    """Name a thread that was made without a title after what is said in it. Whether it was one."""
-    if thread.title != UNTITLED:
+    """Name a thread that was made without a title after what is said in it. Whether it was one.
+
+    Whoever renames a thread to what an untitled one is called means it.
+    """
+    if thread.title != UNTITLED or thread.title_version > MADE_VERSION:
         return False
-    untitled = Thread.objects.filter(pk=thread.pk, title=UNTITLED)
+    untitled = Thread.objects.filter(
+        pk=thread.pk, title=UNTITLED, title_version=thread.title_version
+    )
     named = untitled.update(title=title_of(content), title_version=F("title_version") + 1)
     return bool(named)
 

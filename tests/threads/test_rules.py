@@ -165,6 +165,15 @@ def test_what_is_said_first_names_a_thread_without_a_title_alone():
     ]  # fmt: skip
 
 
+def test_a_thread_that_is_renamed_to_what_an_untitled_one_is_called_keeps_that_name():
+    thread = new_thread(a_person(), "title", title_version=1)
+    rename(thread, UNTITLED)
+
+    assert not name_after(thread, "hello")
+    thread.refresh_from_db()
+    assert thread.title == UNTITLED
+
+
 def test_a_question_leaves_the_place_after_it_for_its_answer():
     owner = a_person()
     thread = new_thread(owner, "title")
