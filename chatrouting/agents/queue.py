@@ -99,7 +99,7 @@ class RunQueue:
             await asyncio.gather(self._sender, return_exceptions=True)
 
     async def _send_all(self) -> None:
-        """What was not answered is sent again, which does nothing where it had come."""
+        """What was not answered is sent again: where it had come and was taken, whoever takes it finds it held."""
         while sent := self._waiting[:BATCH]:
             try:
                 await _send(sent)

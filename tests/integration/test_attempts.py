@@ -34,12 +34,17 @@ async def killed_within(own_system, own, alice, tool, agent="demo"):
     async with await web.connect(alice, seconds=20) as a:
         content = f'/tool {tool} {{"word": "once"}}'
         accepted = await a.ask("start_agent", agent=agent, content=content)
-        await asyncio.to_thread(wait_until, marks.exists, "the tool at work")
+        await asyncio.to_thread(wait_until, lambda: marked(marks), "the tool at work")
         worker.kill()
         own_system.worker(**own, MARK_SECONDS="0")
         events = await a.whole_run(accepted["payload"]["run_id"])
     check_run(events)
     return events, await asyncio.to_thread(lambda: marks.read_text().split())
+
+
+def marked(marks):
+    """Whether a tool has left its line: a file that was only opened for it is there, too."""
+    return marks.exists() and marks.read_text().endswith("\n")
 
 
 def called(events):
@@ -112,7 +117,7 @@ async def test_a_worker_that_is_to_stop_lets_a_run_end_that_would_be_lost(
     async with await web.connect(alice, seconds=20) as a:
         content = '/tool mark {"word": "once"}'
         accepted = await a.ask("start_agent", agent="brittle", content=content)
-        await asyncio.to_thread(wait_until, Path(own["MARKS"]).exists, "the tool at work")
+        await asyncio.to_thread(wait_until, lambda: marked(Path(own["MARKS"])), "the tool at work")
         assert await asyncio.to_thread(worker.stop) == 0
         own_system.worker(**own)
         events = await a.whole_run(accepted["payload"]["run_id"])
