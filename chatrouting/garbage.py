@@ -2,7 +2,7 @@
 
 Now and then CPython looks at every object for those that refer to each other and are of no use to anybody.
 After Django, the rooms and the admin are loaded that is 100 000 objects, and holds up all that the process does
-for 20 to 60 ms, as often as a quarter as many have come.
+for 40 to 75 ms, as often as a quarter as many have come.
 """
 
 import gc

@@ -58,6 +58,7 @@ class RunHost:
         self._intake = intake
         self._supervisors: dict[UUID, Supervisor] = {}
         self._running: dict[UUID, asyncio.Task[None]] = {}
+        self._again: set[UUID] = set()  # of these, what the queue has brought once more
         self._room = asyncio.Semaphore(intake.concurrency)
         self.leaving = False  # no more runs are taken here
         self._claims: Batches[UUID, claims.Claimed] = Batches(
@@ -71,23 +72,15 @@ class RunHost:
         return self._intake.concurrency - self.load
 
     def receive(self, run_id: UUID) -> None:
-        """Attend to what the queue has brought, and return at once."""
-        if run_id in self._running:
-            self._tasks.create_task(self.attend(run_id), name=f"run {run_id} again")
-        elif not self.leaving:
-            self._start(run_id)
-
-    async def attend(self, run_id: UUID) -> None:
-        """Run it here unless someone has it, and return when it is over here.
+        """Run it here unless someone has it.
 
         Where it is here already it may just be let go of and have been woken since: so it is tried again
         after that.
         """
-        while (task := self._running.get(run_id)) is not None and not self.leaving:
-            await asyncio.wait({task})
-        if not self.leaving:
+        if run_id in self._running:
+            self._again.add(run_id)
+        elif not self.leaving:
             self._start(run_id)
-            await asyncio.wait({self._running[run_id]})
 
     @property
     def load(self) -> int:
@@ -178,7 +171,13 @@ class RunHost:
     def _start(self, run_id: UUID) -> None:
         task = self._tasks.create_task(self._take(run_id), name=f"run {run_id}")
         self._running[run_id] = task
-        task.add_done_callback(lambda _: self._running.pop(run_id, None))
+        task.add_done_callback(lambda _: self._over(run_id))
+
+    def _over(self, run_id: UUID) -> None:
+        del self._running[run_id]
+        if run_id in self._again:
+            self._again.remove(run_id)
+            self.receive(run_id)
 
     async def _sweep_once(self) -> None:
         for duty in (self._admit_missed, self._publish_late, self._take_unclaimed, self._resume):

@@ -21,7 +21,7 @@ from chatrouting.stream.valkey import close_valkey
 logger = logging.getLogger(__name__)
 
 TAKEN = 10  # runs taken from the queue together: another worker may be free as well
-PAUSE_SECONDS = (0.2, 0.5, 1.0, 2.0)  # while the queue does not answer
+PAUSE_SECONDS = 0.5  # while the queue does not answer
 HAND_OVER_SECONDS = 2.0  # for what is not done after its grace to let go of its run
 END_SECONDS = 1.0
 
@@ -76,16 +76,14 @@ async def _end(duties: Sequence[asyncio.Task[Any]]) -> None:
 
 async def _keep_taking(host: RunHost, queues: Sequence[str]) -> None:
     """Bring to the host what the queues have, for ever. Without Valkey the runs that are here go on."""
-    reader, failures = QueueReader(queues), 0
+    reader = QueueReader(queues)
     try:
         while True:
             try:
                 await _take(host, reader)
-                failures = 0
             except Exception as error:  # noqa: BLE001 - reason: an edge: the sweep finds what was not taken
                 log_failure(logger, "the run queue cannot be read", error)
-                await asyncio.sleep(PAUSE_SECONDS[min(failures, len(PAUSE_SECONDS) - 1)])
-                failures += 1
+                await asyncio.sleep(PAUSE_SECONDS)
     finally:
         reader.close()
 

@@ -23,6 +23,7 @@ from chatrouting.chat.titles import tell_title
 from chatrouting.database import in_database
 from chatrouting.threads.models import Thread
 from chatrouting.threads.rules import (
+    MADE_VERSION,
     UNTITLED,
     delete,
     new_thread,
@@ -46,7 +47,7 @@ async def create_thread(ctx: Context, message: CreateThread) -> ThreadCreated:
 def _create(ctx: Context, message: CreateThread) -> Done[ThreadCreated, Thread]:
     def work() -> tuple[ThreadCreated, Thread]:
         title = UNTITLED if message.title is UNSET else one_line(message.title)
-        thread = new_thread(ctx.user, title, title_version=1)
+        thread = new_thread(ctx.user, title, title_version=MADE_VERSION)
         reply = ThreadCreated(
             thread_id=str(thread.pk),
             title=thread.title,

@@ -13,7 +13,7 @@ from routing_core.errors import NotFound, PermissionDenied
 
 TITLE_CHARACTERS = 60
 UNTITLED = "New thread"
-MADE_VERSION = 1  # of a title that its thread was made with, where it is told at all
+MADE_VERSION = 1  # of the title of a thread that was made, where anybody is to be told it; else 0
 PLACES = 2  # of a question and its answer
 
 
@@ -111,9 +111,7 @@ def name_after(thread: Thread, content: str) -> bool:
     """
     if thread.title != UNTITLED or thread.title_version > MADE_VERSION:
         return False
-    untitled = Thread.objects.filter(
-        pk=thread.pk, title=UNTITLED, title_version=thread.title_version
-    )
+    untitled = Thread.objects.filter(pk=thread.pk, title=UNTITLED)
     named = untitled.update(title=title_of(content), title_version=F("title_version") + 1)
     return bool(named)
 

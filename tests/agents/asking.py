@@ -6,7 +6,7 @@ from chatrouting.agents.contract import Delta
 from chatrouting.agents.models import ToolCall
 from chatrouting.agents.resuming import resume
 from chatrouting.database import in_database
-from tests.agents.hosted import a_host, a_run, row_of
+from tests.agents.hosted import a_host, a_run, attend, row_of
 from tests.agents.scripted import ScriptedAgent
 
 NOTE = ("note", {"text": "water the plants"})
@@ -18,7 +18,7 @@ async def waiting(install, *steps, agent=ScriptedAgent):
     install(installed)
     run = await a_run()
     async with a_host() as host:
-        await host.attend(run.pk)
+        await attend(host, run.pk)
     assert (await row_of(run)).status == "waiting"
     return run, installed
 

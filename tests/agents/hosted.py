@@ -60,10 +60,17 @@ async def left_behind(*steps, after, agent=ScriptedAgent):
     return run
 
 
+async def attend(host, run_id):
+    """Let the queue bring it to this host, and wait until it is over there."""
+    host.receive(run_id)
+    while (task := host._running.get(run_id)) is not None:
+        await asyncio.wait({task})
+
+
 async def ended(run):
     """Let a worker attend to it; its row and what its owner was told, in order."""
     async with a_host() as host:
-        await host.attend(run.pk)
+        await attend(host, run.pk)
     events = await events_of(run)
     check_run(events)
     return await row_of(run), events

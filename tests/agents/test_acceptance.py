@@ -1,8 +1,10 @@
 """What becomes of a message that is taken for an agent: it runs, it waits in its thread, or it is refused."""
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
+from chatrouting.agents.admission import alone_with
 from chatrouting.agents.models import Run
 from chatrouting.agents.statuses import RunStatus
 from chatrouting.conf import chat_settings
@@ -16,6 +18,15 @@ def test_a_run_of_a_free_thread_runs_from_its_acceptance():
 
     assert (run.status, run.attempt, run.fence, run.lease_until) == ("running", 0, 0, None)
     assert run.admitted_at is not None
+
+
+def test_a_users_row_is_read_only_where_it_can_be_locked():
+    person = a_person()
+    with transaction.atomic(), CaptureQueriesContext(connection) as made:
+        locked = alone_with([person.id])
+
+    assert [str(each) for each in locked] == [person.id]
+    assert len(made) == connection.features.has_select_for_update
 
 
 def test_a_run_of_a_busy_thread_is_queued():

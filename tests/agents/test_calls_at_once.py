@@ -11,7 +11,7 @@ from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
 from tests.agents.accepted import events_of
 from tests.agents.asking import NOTE, decided, payloads, waiting
-from tests.agents.hosted import a_host, ended
+from tests.agents.hosted import a_host, attend, ended
 from tests.agents.scripted import ScriptedAgent
 
 
@@ -49,7 +49,7 @@ async def test_two_calls_wait_each_for_its_own_decision(install):
         await in_database(approvals.decide, call, Decision(call_id == "a", "connection"))
         await resume(call)
         async with a_host() as host:
-            await host.attend(run.pk)
+            await attend(host, run.pk)
 
     events = await events_of(run)
     check_run(events)

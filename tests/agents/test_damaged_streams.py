@@ -27,7 +27,7 @@ from chatrouting.threads.models import Thread, ThreadMember
 from chatrouting.threads.rules import Person
 from routing_core.envelope import event_type
 from tests.agents.accepted import a_person, a_thread, an_untold_end, ask, claimed, events_of, now_of
-from tests.agents.hosted import a_host, types_of, until_told
+from tests.agents.hosted import a_host, attend, types_of, until_told
 from tests.agents.scripted import ScriptedAgent
 from tests.agents.supervising import end, supervised, types
 from tests.stream.streams import meta_key
@@ -100,7 +100,7 @@ async def test_the_run_can_be_stopped(damaged, install):
     install(ScriptedAgent((Delta("so far"), 60.0)))
     run = await asked(damaged)
     async with a_host() as host:
-        attending = asyncio.create_task(host.attend(run.pk))
+        attending = asyncio.create_task(attend(host, run.pk))
         await until_told(run, "agent_delta")
         await stop(await in_database(now_of, run))
         await host._renew()

@@ -20,7 +20,7 @@ from tests.agents.accepted import a_claimed_run, a_person, a_thread, ask, claime
 from tests.agents.asking import NOTE, decided, the_call, waiting
 from tests.agents.at_once import in_threads, stands_at_a_lock
 from tests.agents.bench import a_bench
-from tests.agents.hosted import a_host, a_run, ended, row_of, types_of, until_told
+from tests.agents.hosted import a_host, a_run, attend, ended, row_of, types_of, until_told
 from tests.agents.scripted import ScriptedAgent
 
 NOTHING_SHOWN = approvals.Shown("", 0, (), None)
@@ -119,7 +119,7 @@ async def test_an_approved_call_of_a_run_that_another_worker_has_is_not_made(ins
 
     monkeypatch.setattr(approvals, "start", overtaken)
     async with a_host() as host:
-        await host.attend(run.pk)
+        await attend(host, run.pk)
 
     assert (await in_database(the_call, run)).status == "waiting"
     assert agent.results == []
@@ -172,7 +172,7 @@ async def test_a_run_waits_although_its_worker_did_not_hear_that_it_does(install
     install(ScriptedAgent([NOTE]))
     run = await a_run()
     async with a_host() as host:
-        await host.attend(run.pk)
+        await attend(host, run.pk)
 
     row = await row_of(run)
     assert (row.status, row.lease_until, answers) == ("running", None, [])

@@ -19,6 +19,7 @@ from tests.agents.hosted import (
     WAITING,
     a_host,
     a_run,
+    attend,
     ended,
     left_behind,
     row_of,
@@ -45,8 +46,8 @@ async def test_a_run_that_is_named_three_times_runs_once(install):
     run = await a_run()
 
     async with a_host() as host:
-        await asyncio.gather(*(host.attend(run.pk) for _ in range(3)))
-        await host.attend(run.pk)
+        await asyncio.gather(*(attend(host, run.pk) for _ in range(3)))
+        await attend(host, run.pk)
 
     assert len(agent.seen) == 1
     check_run(await events_of(run))
@@ -55,7 +56,7 @@ async def test_a_run_that_is_named_three_times_runs_once(install):
 async def test_a_run_that_goes_on_while_its_worker_still_lets_go_of_it_is_taken_again(
     install, monkeypatch
 ):
-    """Decided in the moment in which it began to wait: its job comes to where it has just been."""
+    """Decided in the moment in which it began to wait: the queue brings it to where it has just been."""
     install(ScriptedAgent([NOTE]))
     run, waits, decided_upon = await a_run(), asyncio.Event(), asyncio.Event()
 
@@ -65,10 +66,10 @@ async def test_a_run_that_goes_on_while_its_worker_still_lets_go_of_it_is_taken_
 
     monkeypatch.setattr(supervisor, "wake", late)
     async with a_host() as host:
-        first = asyncio.create_task(host.attend(run.pk))
+        first = asyncio.create_task(attend(host, run.pk))
         await asyncio.wait_for(waits.wait(), 5)
         await decided(run)
-        second = asyncio.create_task(host.attend(run.pk))
+        second = asyncio.create_task(attend(host, run.pk))
         decided_upon.set()
         await asyncio.gather(first, second)
 
@@ -81,7 +82,7 @@ async def test_two_workers_that_are_told_of_one_run_run_it_once(install):
     run = await a_run()
 
     async with a_host() as one, a_host() as other:
-        await asyncio.gather(one.attend(run.pk), other.attend(run.pk))
+        await asyncio.gather(attend(one, run.pk), attend(other, run.pk))
 
     assert len(agent.seen) == 1
 
@@ -113,7 +114,7 @@ async def test_the_next_run_of_the_thread_is_enqueued_at_the_end(install, monkey
     first, second = await in_database(lambda: [ask(thread) for thread in [a_thread()] * 2])
 
     async with a_host() as host:
-        await host.attend(first.pk)
+        await attend(host, first.pk)
 
     assert told == [second]
 
@@ -124,7 +125,7 @@ async def at_work(install, *steps):
     install(ScriptedAgent(steps or WAITING))
     run = await a_run()
     async with a_host() as host:
-        attending = asyncio.create_task(host.attend(run.pk))
+        attending = asyncio.create_task(attend(host, run.pk))
         await until_told(run, "agent_delta")
         yield host, run
         await asyncio.wait_for(attending, 5)
@@ -186,7 +187,7 @@ async def test_a_worker_that_leaves_takes_no_more_runs(install):
     run = await a_run()
     async with a_host() as host:
         await host.hand_over(1)
-        await host.attend(run.pk)
+        await attend(host, run.pk)
 
     row = await row_of(run)
     assert (row.status, row.attempt) == ("running", 0)
@@ -209,7 +210,7 @@ async def test_a_worker_that_leaves_waits_no_longer_than_it_is_told(install, mon
     install(Stuck())
     run = await a_run()
     async with a_host() as host:
-        attending = asyncio.create_task(host.attend(run.pk))
+        attending = asyncio.create_task(attend(host, run.pk))
         await until_told(run, "agent_delta")
         began = time.monotonic()
         await host.hand_over(0.1)

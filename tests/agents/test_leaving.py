@@ -8,10 +8,11 @@ import pytest
 
 from chatrouting.agents import claims
 from chatrouting.agents.contract import CrashPolicy, Delta, ToolCall, ToolResult, ToolStatus
+from chatrouting.agents.host import Intake, RunHost
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
 from tests.agents.accepted import a_thread, ask, events_of, now_of
-from tests.agents.hosted import WAITING, a_host, a_run, ended, row_of, until_told
+from tests.agents.hosted import WAITING, a_host, a_run, attend, ended, row_of, until_told
 from tests.agents.scripted import FailingAgent, ScriptedAgent
 
 
@@ -27,7 +28,7 @@ async def leaving(install, agent, grace, after="agent_delta"):
     install(agent)
     run = await a_run()
     async with a_host() as host:
-        attending = asyncio.create_task(host.attend(run.pk))
+        attending = asyncio.create_task(attend(host, run.pk))
         await until_told(run, after)
         await host.let_finish(grace)
         yield run
@@ -55,6 +56,21 @@ async def test_what_does_not_end_within_the_grace_is_given_up(install):
     row, events = await ended(run)
 
     assert (row.outcome, events[-1]["payload"]["content"]) == ("lost", "so far")
+
+
+async def test_what_is_brought_once_more_to_a_worker_that_leaves_is_left_to_others(install, caplog):
+    """Also where the run that it waits for is the last thing of the process to end."""
+    install(FailingAgent([Delta("so far"), 0.2]))
+    run = await a_run()
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        host = RunHost(tasks, Intake())
+        host.receive(run.pk)
+        await until_told(run, "agent_delta")
+        host.receive(run.pk)
+        host.leave()
+
+    assert (host.load, (await row_of(run)).outcome) == (0, "success")
+    assert "Exception in callback" not in caplog.text
 
 
 @pytest.mark.parametrize("agent", [ScriptedAgent, Going])
@@ -117,7 +133,7 @@ async def test_a_worker_that_leaves_while_it_claims_gives_the_run_back(install):
     install(FailingAgent())
     run = await a_run()
     async with a_host() as host:
-        attending = asyncio.create_task(host.attend(run.pk))
+        attending = asyncio.create_task(attend(host, run.pk))
         await asyncio.sleep(0)  # it has asked the database
         host.leave()
         await asyncio.wait_for(attending, 5)

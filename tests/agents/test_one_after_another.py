@@ -8,7 +8,7 @@ from chatrouting.stream.publishing import event_log
 from chatrouting.testing.frames import read_frame
 from routing_core.envelope import event_frame
 from tests.agents.accepted import a_thread, ask, claimed
-from tests.agents.hosted import a_host, row_of, types_of
+from tests.agents.hosted import a_host, attend, row_of, types_of
 from tests.agents.scripted import ScriptedAgent
 
 
@@ -37,7 +37,7 @@ async def test_the_end_of_the_run_before_is_told_first(install):
     before, after = await an_end_and_a_question()
 
     async with a_host() as host:
-        await host.attend(after.pk)
+        await attend(host, after.pk)
 
     assert await told(after) == [
         (str(before.pk), "agent_completed"),
@@ -54,7 +54,7 @@ async def test_an_end_that_was_given_up_is_not_waited_for(install):
     await in_database(lambda: DeadLetter.objects.create(run=before, **letter))
 
     async with a_host() as host:
-        await host.attend(after.pk)
+        await attend(host, after.pk)
 
     assert await types_of(before) == []
     assert await types_of(after) == ["agent_started", "agent_completed"]

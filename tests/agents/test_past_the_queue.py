@@ -12,7 +12,7 @@ from chatrouting.agents.contract import Delta
 from chatrouting.agents.models import Run
 from chatrouting.agents.statuses import Priority
 from chatrouting.database import in_database
-from tests.agents.hosted import WAITING, a_host, a_run, left_behind, row_of
+from tests.agents.hosted import WAITING, a_host, a_run, attend, left_behind, row_of
 from tests.agents.scripted import ScriptedAgent
 from tests.agents.waiting import until
 
@@ -67,7 +67,7 @@ async def ends_at(host, run):
 
 
 async def test_a_run_that_was_left_and_whose_job_is_lost_is_taken(install):
-    """Row 51: also where whoever took its job was killed before it had claimed the run."""
+    """Row 51: also where whoever took it from the queue was killed before it had claimed it."""
     install(ScriptedAgent())
     run = await left_for(3)
 
@@ -116,7 +116,7 @@ async def test_there_are_never_more_at_work_than_a_worker_takes(install):
     async with a_host(concurrency=1) as host:
         await host._sweep_once()
         await until(begun)
-        attending = asyncio.create_task(host.attend(brought.pk))
+        attending = asyncio.create_task(attend(host, brought.pk))
         for _ in range(5):
             await asyncio.sleep(0)
         await host._claims.call(uuid.uuid4())  # what was asked before has been answered

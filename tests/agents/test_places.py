@@ -14,7 +14,7 @@ from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
 from tests.agents.accepted import DONE, a_person, a_thread, ask, claimed, events_of, now_of
 from tests.agents.asking import NOTE
-from tests.agents.hosted import a_host
+from tests.agents.hosted import a_host, attend
 from tests.agents.scripted import ScriptedAgent
 from tests.away import valkey_away
 
@@ -139,7 +139,7 @@ async def test_who_stands_behind_what_a_waiting_run_lets_begin_moves_up(install,
     install(ScriptedAgent((NOTE,)))
 
     async with a_host() as host:
-        await host.attend(asking.pk)
+        await attend(host, asking.pk)
 
     assert (await in_database(now_of, asking)).status == RunStatus.WAITING
     assert first in enqueued

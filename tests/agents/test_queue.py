@@ -194,6 +194,7 @@ async def test_what_is_due_later_is_sent_then(queue):
         return await depth() == 1
 
     await until(there)
+    assert not queue._later
 
 
 async def test_what_waits_is_sent_before_the_queue_closes(queue):

@@ -9,7 +9,7 @@ from chatrouting.agents.models import ToolCall as JournaledCall
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
 from tests.agents.accepted import events_of, expire, now_of
-from tests.agents.hosted import WAITING, a_host, ended, left_behind, row_of, types_of
+from tests.agents.hosted import WAITING, a_host, attend, ended, left_behind, row_of, types_of
 from tests.agents.scripted import FailingAgent, ScriptedAgent
 from tests.away import valkey_away
 
@@ -115,7 +115,7 @@ async def test_a_recovery_that_fails_halfway_tells_each_end_once(install, monkey
     with monkeypatch.context() as failing:
         failing.setattr(stopping, "text_so_far", cut)
         async with a_host() as host:
-            await host.attend(run.pk)
+            await attend(host, run.pk)
     assert (await types_of(run))[-1] == "tool_completed"
     await in_database(expire, run)
 
@@ -146,7 +146,7 @@ async def test_a_run_that_loses_every_worker_is_given_up(install):
     install(agent)
 
     async with a_host() as host:
-        await host.attend(run.pk)
+        await attend(host, run.pk)
 
     assert ((await row_of(run)).outcome, agent.seen) == ("lost", [])
 
@@ -160,7 +160,7 @@ async def test_a_run_that_workers_handed_over_is_not_given_up_for_that(install):
     install(ScriptedAgent([Delta("again")]))
 
     async with a_host() as host:
-        await host.attend(run.pk)
+        await attend(host, run.pk)
 
     row = await row_of(run)
     assert (row.outcome, row.attempt) == ("success", attempts + 1)

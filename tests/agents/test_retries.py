@@ -15,7 +15,7 @@ from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
 from chatrouting.testing.order import check_run
 from tests.agents.accepted import a_claimed_run, a_thread, ask, claimed, events_of, expire, now_of
-from tests.agents.hosted import a_host, a_run, row_of, types_of
+from tests.agents.hosted import a_host, a_run, attend, row_of, types_of
 from tests.agents.scripted import ScriptedAgent
 from tests.agents.waiting import until
 
@@ -62,7 +62,7 @@ async def attended(run, times):
     """Let a worker take it so often; its row and what its owner was told."""
     async with a_host() as host:
         for _ in range(times):
-            await host.attend(run.pk)
+            await attend(host, run.pk)
             await in_database(expire, run)
     return await row_of(run), await events_of(run)
 
@@ -101,8 +101,8 @@ async def test_no_worker_holds_a_run_that_rests(install):
     run = await a_run()
 
     async with a_host() as host:
-        await host.attend(run.pk)
-        await host.attend(run.pk)  # too early
+        await attend(host, run.pk)
+        await attend(host, run.pk)  # too early
         assert host.load == 0
 
     row = await row_of(run)
@@ -120,7 +120,7 @@ async def test_a_run_that_has_rested_is_enqueued_without_the_sweep(install, soon
         return told
 
     async with a_host() as host:
-        await host.attend(run.pk)
+        await attend(host, run.pk)
         assert await until(due) == [run]
 
 
@@ -172,7 +172,7 @@ async def test_a_run_that_rests_is_stopped_at_once_and_keeps_its_text(install):
     install(Flaky(Delta("so far"), PASSING))
     run = await a_run()
     async with a_host() as host:
-        await host.attend(run.pk)
+        await attend(host, run.pk)
 
     assert await stop(await row_of(run))
 
@@ -187,7 +187,7 @@ async def test_a_run_that_rests_and_is_to_be_stopped_is_found_by_every_sweep(ins
     install(Flaky(PASSING))
     run = await a_run()
     async with a_host() as host:
-        await host.attend(run.pk)
+        await attend(host, run.pk)
     await in_database(runs.request_stop, run)
 
     assert run in await in_database(runs.unclaimed, timezone.now(), 1_000)

@@ -10,7 +10,7 @@ from chatrouting.stream.log import key_of
 from chatrouting.stream.valkey import valkey
 from tests.agents.accepted import claimed, expire
 from tests.agents.asking import NOTE, decided, payloads, the_call, waiting
-from tests.agents.hosted import WAITING, a_host, ended, left_behind, row_of, types_of
+from tests.agents.hosted import WAITING, a_host, attend, ended, left_behind, row_of, types_of
 from tests.agents.scripted import FailingAgent, ScriptedAgent
 
 WHOLE_CALL = ["tool_executing", "approval_required", "approval_resolved", "tool_completed"]
@@ -45,7 +45,7 @@ async def test_a_question_that_died_with_its_worker_is_asked_by_the_next(install
     install(LastingAgent([NOTE, Delta("done")]))
 
     async with a_host() as host:
-        await host.attend(run.pk)
+        await attend(host, run.pk)
 
     assert (await row_of(run)).status == "waiting"
     assert (await types_of(run))[-2:] == WHOLE_CALL[:2]

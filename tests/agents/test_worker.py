@@ -43,7 +43,7 @@ async def test_what_comes_by_the_queue_is_run(install, queue):
         assert (await row_of(run)).worker == host.worker
 
 
-async def test_a_worker_without_room_leaves_the_next_run_to_others(install, queue):
+async def test_a_worker_without_room_leaves_the_next_run_to_others(install, queue, caplog):
     install(ScriptedAgent(WAITING))
     first, second = await a_run(), await a_run()
 
@@ -54,6 +54,7 @@ async def test_a_worker_without_room_leaves_the_next_run_to_others(install, queu
         await queue.close()
 
         assert (host.load, await depth()) == (1, 1)
+    assert "cannot be read" not in caplog.text
 
 
 async def test_a_worker_takes_the_next_run_once_one_has_ended(install, queue):
@@ -72,13 +73,56 @@ async def test_a_run_that_is_enqueued_while_it_is_at_work_here_runs_once(install
     install(agent)
     run = await a_run()
 
-    async with at_work():
+    async with at_work() as host:
         queue.put(run)
         await until_told(run, "agent_delta")
         queue.put(run)  # under the same fence: it had been taken before
+        await queue.close()
         await over(run)
 
+        async def gone():
+            return not host.load
+
+        await until(gone)
     assert len(agent.seen) == 1
+
+
+async def test_a_worker_takes_no_more_together_than_leaves_some_to_others(
+    install, queue, monkeypatch
+):
+    install(ScriptedAgent([Delta("hello")]))
+    asked, take = [], module.QueueReader.take
+
+    async def noted(reader, most):
+        asked.append(most)
+        return await take(reader, most)
+
+    monkeypatch.setattr(module.QueueReader, "take", noted)
+    run = await a_run()
+    async with at_work(concurrency=1000):
+        queue.put(run)
+        await over(run)
+
+    assert asked[0] == module.TAKEN
+
+
+async def test_a_worker_that_ends_lets_go_of_the_connection_on_which_it_waits(queue, monkeypatch):
+    made = []
+
+    class Noted(module.QueueReader):
+        def __init__(self, queues):
+            super().__init__(queues)
+            made.append(self)
+
+    monkeypatch.setattr(module, "QueueReader", Noted)
+    async with at_work():
+        await until(lambda: _async(made and made[0]._wire))
+
+    await asyncio.wait_for(made[0]._wire.lost, 5)
+
+
+async def _async(value):
+    return value
 
 
 async def test_a_queue_that_cannot_be_read_is_tried_again(install, queue, caplog):

@@ -13,7 +13,7 @@ from chatrouting.chat.removal import deleted_threads, remove
 from chatrouting.database import in_database
 from chatrouting.stream.publishing import Event, publish
 from tests.agents.accepted import ask, claimed, expire, now_of
-from tests.agents.hosted import a_host
+from tests.agents.hosted import a_host, attend
 from tests.away import valkey_away
 from tests.chat.circle import a_thread_of, someone
 from tests.chat.deleting import (
@@ -66,7 +66,7 @@ async def test_a_run_whose_worker_died_ends_with_another_and_takes_the_thread_al
     await in_database(expire, run)
 
     async with a_host() as host:
-        await host.attend(run.pk)
+        await attend(host, run.pk)
 
     for person in (owner, member):
         end, removed = (await told(person.id))[-2:]
