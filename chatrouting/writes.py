@@ -2,7 +2,8 @@
 
 SQLite lets one write at a time. Twenty that come together would each wait for their turn among themselves and
 with the writers of other processes, which costs more than what they write: they are half as long under way,
-and take half of the processor's time, if those that come while others are at work go together.
+and take half of the processor's time, if those that come while others are at work go together. What they
+insert is inserted together, too: of ten rows a row takes half, or a third, of what one alone does.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,11 +16,12 @@ from django.db.models import Model, QuerySet
 
 from chatrouting.batches import Batches
 from chatrouting.database import in_database
+from chatrouting.rows import Rows
 
 T = TypeVar("T")
 
 # In one transaction: what other processes write must not wait behind all that comes.
-TOGETHER = 10
+TOGETHER = 20
 
 
 def update_in_order(rows: QuerySet[Model], **values: object) -> int:
@@ -41,16 +43,21 @@ class Writes:
     def __init__(self) -> None:
         self._batches: Batches[_Piece, None] = Batches(_do_all, TOGETHER)
 
-    async def do(self, work: Callable[[], T]) -> T:
+    async def do(
+        self, work: Callable[[Rows | None], T], touches: frozenset[str] = frozenset()
+    ) -> T:
         """Do the work, return what it returns, raise what it raises.
 
         It has to make its own transaction, which is a savepoint where it shares one: an error leaves nothing
         of it, and everything of the others. Where the shared one cannot be committed the work is done again,
         so it may change nothing but the database. Raises what `in_database` raises as well.
+
+        `touches` names all that it looks at while it is done. Where some is named, and the transaction is
+        shared, it is given `Rows` to add new ones to, which nobody sees who touches nothing of the same.
         """
         if connection.features.has_select_for_update:  # rows are locked: others do not wait
-            return await in_database(work)
-        piece = _Piece(work)
+            return await in_database(work, None)
+        piece = _Piece(work, touches)
         await self._batches.call(piece)
         if piece.error is not None:
             raise piece.error
@@ -62,15 +69,19 @@ class Writes:
 class _Piece:
     """Work, what was bound where it was asked for, and what came of it."""
 
-    work: Callable[[], Any]
+    work: Callable[[Rows | None], Any]
+    touches: frozenset[str]
     bound: Context = field(default_factory=copy_context)
     value: Any = None
     error: Exception | None = None
 
-    def do(self) -> None:
-        self.error = None
+    def do(self, rows: Rows | None = None) -> None:
+        """Its own rows are among these once it has come off."""
+        self.error, own = None, Rows() if rows is not None and self.touches else None
         try:
-            self.value = self.bound.copy().run(self.work)
+            self.value = self.bound.copy().run(self.work, own)
+            if rows is not None and own is not None:
+                rows.take(own)
         except Exception as error:  # noqa: BLE001 - reason: not handled but passed on, to who asked for it
             self.error = error
 
@@ -89,8 +100,14 @@ def _do_all(pieces: Sequence[_Piece]) -> None:
 
 
 def _do_together(pieces: Sequence[_Piece]) -> None:
+    rows, touched = Rows(), set[str]()
     with transaction.atomic():
         for piece in pieces:
-            piece.do()
+            if not piece.touches or touched & piece.touches:
+                rows.insert()
+                touched.clear()
+            piece.do(rows)
+            touched |= piece.touches
+        rows.insert()
         if transaction.get_rollback():
             raise transaction.TransactionManagementError("A write took its transaction with it.")

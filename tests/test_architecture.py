@@ -33,6 +33,7 @@ SHARED = tuple(
         "datafolder",
         "garbage",
         "outages",
+        "rows",
         "writes",
     )
 )

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 
@@ -11,54 +10,20 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, connection, transaction
 from django.db.transaction import TransactionManagementError
 
-from chatrouting.database import in_database
 from chatrouting.testing.system import wait_until
-from chatrouting.threads.rules import Person, new_thread
 from chatrouting.writes import TOGETHER, Writes, update_in_order
 from tests.agents.at_once import stands_at_a_lock
-
-ONE_WRITER = connection.vendor == "sqlite"
-only_together = pytest.mark.skipif(not ONE_WRITER, reason="each has a transaction of its own")
+from tests.writing import (
+    ONE_WRITER,
+    exist,
+    make,
+    make_of_nobody,
+    named,
+    only_together,
+    together,
+)
 
 bound = ContextVar("bound", default="nothing")
-
-
-def named():
-    return f"writes-{uuid.uuid4()}"
-
-
-def make(name, error=None):
-    """Make a user of this name; fail afterwards where there is an error."""
-    with transaction.atomic():
-        get_user_model().objects.create(username=name)
-        if error is not None:
-            raise error
-    return name
-
-
-def make_of_nobody(name=""):
-    """Leave a thread of a user who is not there: it is the commit that refuses it. Make a user of this name."""
-    with transaction.atomic():
-        new_thread(Person("0", "nobody"), "title")
-        if name:
-            make(name)
-
-
-async def exist(*names):
-    found = get_user_model().objects.filter(username__in=names).values_list("username", flat=True)
-    return set(await in_database(lambda: list(found)))
-
-
-async def together(*works):
-    """Ask for all while one that came before is at work. What came of each, errors too."""
-    writes, goes_on = Writes(), threading.Event()
-    first = asyncio.create_task(writes.do(lambda: goes_on.wait(5)))
-    await asyncio.sleep(0)
-    others = [asyncio.create_task(writes.do(work)) for work in works]
-    await asyncio.sleep(0)
-    goes_on.set()
-    assert await first
-    return await asyncio.gather(*others, return_exceptions=True)
 
 
 def users(names):
@@ -69,7 +34,7 @@ def users(names):
 def test_rows_are_locked_by_id_whatever_their_order_on_disk():
     """Who holds the first row can still take the second while another updates both."""
     names = [named(), named()]
-    first, second = (users([make(name)]).get() for name in names)
+    first, second = (users([make(name)(None)]).get() for name in names)
     users([names[0]]).update(last_name="rewritten")  # from now on it stands behind the second
 
     def update_both():
@@ -90,7 +55,7 @@ def test_rows_are_locked_by_id_whatever_their_order_on_disk():
 async def test_each_gets_what_its_own_work_returns():
     names = [named() for _ in range(3)]
 
-    found = await together(*(lambda name=name: make(name) for name in names))
+    found = await together(*map(make, names))
 
     assert found == names
     assert await exist(*names) == set(names)
@@ -100,7 +65,7 @@ async def test_an_error_is_its_own_and_leaves_nothing():
     before, failing, after = named(), named(), named()
     error = LookupError("mine")
 
-    found = await together(lambda: make(before), lambda: make(failing, error), lambda: make(after))
+    found = await together(make(before), make(failing, error), make(after))
 
     assert found == [before, error, after]
     assert await exist(before, failing, after) == {before, after}
@@ -109,7 +74,7 @@ async def test_an_error_is_its_own_and_leaves_nothing():
 async def test_what_the_database_refuses_takes_nothing_of_the_others_with_it():
     name, other = named(), named()
 
-    *same, third = await together(lambda: make(name), lambda: make(name), lambda: make(other))
+    *same, third = await together(make(name), make(name), make(other))
 
     assert third == other
     assert {type(each).__name__ for each in same} == {"str", "IntegrityError"}
@@ -119,7 +84,7 @@ async def test_what_the_database_refuses_takes_nothing_of_the_others_with_it():
 async def test_what_the_commit_refuses_takes_nothing_of_the_others_with_it():
     before, after = named(), named()
 
-    one, refused, other = await together(lambda: make(before), make_of_nobody, lambda: make(after))
+    one, refused, other = await together(make(before), make_of_nobody(), make(after))
 
     assert (one, type(refused), other) == (before, IntegrityError, after)
     assert await exist(before, after) == {before, after}
@@ -128,19 +93,19 @@ async def test_what_the_commit_refuses_takes_nothing_of_the_others_with_it():
 async def test_what_failed_because_of_work_that_is_not_kept_is_done():
     name = named()
 
-    refused, made = await together(lambda: make_of_nobody(name), lambda: make(name))
+    refused, made = await together(make_of_nobody(name), make(name))
 
     assert (type(refused), made) == (IntegrityError, name)
     assert await exist(name) == {name}
 
 
 async def test_work_that_is_done_again_finds_what_was_bound_as_it_was():
-    def bind():
+    def bind(rows):
         before = bound.get()
         bound.set("by the work")
         return before
 
-    _, found = await together(make_of_nobody, bind)
+    _, found = await together(make_of_nobody(), bind)
 
     assert found == "nothing"
 
@@ -149,11 +114,11 @@ async def test_work_that_is_done_again_finds_what_was_bound_as_it_was():
 async def test_what_breaks_the_transaction_is_told_to_all_and_nothing_is_kept():
     names = [named(), named()]
 
-    def broken():
-        make(names[1])
+    def broken(rows):
+        make(names[1])(rows)
         transaction.set_rollback(True)
 
-    found = await together(lambda: make(names[0]), broken)
+    found = await together(make(names[0]), broken)
 
     assert {type(each) for each in found} == {TransactionManagementError}
     assert await exist(*names) == set()
@@ -164,7 +129,7 @@ async def test_no_more_than_so_many_share_a_transaction():
     """The right to write is let go of in between."""
     marks = []
 
-    def marked():
+    def marked(rows):
         transaction.on_commit(lambda: marks.append(len(marks)))
         return len(marks)  # how many transactions' worth was committed before
 
@@ -177,7 +142,7 @@ async def test_each_has_what_was_bound_where_it_was_asked_for():
 
     async def ask(word):
         bound.set(word)
-        return await writes.do(bound.get)
+        return await writes.do(lambda rows: bound.get())
 
     words = [named() for _ in range(5)]
     assert await asyncio.gather(*map(ask, words)) == words
@@ -185,10 +150,10 @@ async def test_each_has_what_was_bound_where_it_was_asked_for():
 
 async def test_who_gives_up_keeps_nobody_back():
     writes, goes_on = Writes(), threading.Event()
-    first = asyncio.create_task(writes.do(lambda: goes_on.wait(5)))
+    first = asyncio.create_task(writes.do(lambda rows: goes_on.wait(5)))
     await asyncio.sleep(0)
-    impatient = asyncio.create_task(writes.do(lambda: None))
-    patient = asyncio.create_task(writes.do(lambda: "done"))
+    impatient = asyncio.create_task(writes.do(lambda rows: None))
+    patient = asyncio.create_task(writes.do(lambda rows: "done"))
     await asyncio.sleep(0)
     impatient.cancel()
     goes_on.set()

@@ -29,6 +29,7 @@ from chatrouting.agents.contract import Usage
 from chatrouting.agents.models import DeadLetter, Run
 from chatrouting.agents.retries import STOPPED_AT_REST
 from chatrouting.agents.statuses import Outcome, Priority, RunStatus
+from chatrouting.rows import insert
 from chatrouting.threads.models import ThreadMessage
 from chatrouting.threads.rules import Answer, add_answer, answered_in, seen_by
 from chatrouting.writes import update_in_order
@@ -86,8 +87,17 @@ def accept(
     Call it in the transaction that added the question, which holds the thread's row. Raises `Busy`
     where the thread's queue or the user's line is full.
     """
+    run = prepare(user_id, question, agent, priority, trace_id)
+    insert(run)
+    return run
+
+
+def prepare(
+    user_id: str, question: ThreadMessage, agent: str, priority: Priority, trace_id: str
+) -> Run:
+    """As `accept`; the caller keeps it."""
     status = place_for(user_id, question)
-    return Run.objects.create(
+    return Run(
         thread_id=question.thread_id,
         user_id=user_id,
         agent=agent,

@@ -24,10 +24,11 @@ from chatrouting.chat.messages import (
     UserMessage,
 )
 from chatrouting.chat.outbox import announce, announced
-from chatrouting.chat.receipts import Done, once
+from chatrouting.chat.receipts import Done, once, once_among_others
 from chatrouting.chat.titles import tell_title
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
+from chatrouting.rows import Keep, Rows, insert
 from chatrouting.stream.loops import PerLoop
 from chatrouting.threads.models import ThreadMessage
 from chatrouting.threads.rules import (
@@ -81,14 +82,27 @@ async def start_agent(ctx: Context, message: StartAgent) -> MessageAccepted:
 
 
 async def _take(ctx: Context, message: UserMessage | StartAgent) -> MessageAccepted:
-    done = await _writes.here.do(partial(_accept, ctx, message))
+    done = await _writes.here.do(partial(_accept, ctx, message), _touched_by(ctx, message))
     if done.work is not None:
         await _tell(done.work)
     return done.reply
 
 
-def _accept(ctx: Context, message: UserMessage | StartAgent) -> Done[MessageAccepted, _Said]:
-    return once(ctx, message, MessageAccepted, lambda: _say(ctx, message))
+def _touched_by(ctx: Context, message: UserMessage | StartAgent) -> frozenset[str]:
+    """Whose runs are counted for it; nothing is said of a message that may ask for more where it has to wait."""
+    if message.on_busy != "queue":
+        return frozenset()
+    thread = "" if message.thread_id is UNSET else f"thread {message.thread_id}"
+    return frozenset((f"user {ctx.user.id}", thread)) - {""}
+
+
+def _accept(
+    ctx: Context, message: UserMessage | StartAgent, rows: Rows | None = None
+) -> Done[MessageAccepted, _Said]:
+    if rows is None:
+        return once(ctx, message, MessageAccepted, partial(_say, ctx, message, insert))
+    work = partial(_say, ctx, message, rows.add)
+    return once_among_others(ctx, message, MessageAccepted, work, rows)
 
 
 def _agent(message: UserMessage | StartAgent) -> str:
@@ -99,10 +113,13 @@ def _agent(message: UserMessage | StartAgent) -> str:
     return name
 
 
-def _say(ctx: Context, message: UserMessage | StartAgent) -> tuple[MessageAccepted, _Said]:
-    agent, asked = _agent(message), _ask(ctx, message)
+def _say(
+    ctx: Context, message: UserMessage | StartAgent, keep: Keep
+) -> tuple[MessageAccepted, _Said]:
+    agent, asked = _agent(message), _ask(ctx, message, keep)
     priority = Priority.START if isinstance(message, StartAgent) else Priority.MESSAGE
-    run = runs.accept(ctx.user.id, asked.question, agent, priority, ctx.request.trace_id)
+    run = runs.prepare(ctx.user.id, asked.question, agent, priority, ctx.request.trace_id)
+    keep(run)
     interruption = None
     if run.status == RunStatus.QUEUED and message.on_busy == "reject":
         raise _busy(run)
@@ -124,12 +141,12 @@ def _busy(run: Run) -> Busy:
     return Busy("Too many of your runs are at work." if mine else "", retry_after_ms=1_000)
 
 
-def _ask(ctx: Context, message: UserMessage | StartAgent) -> _Asked:
+def _ask(ctx: Context, message: UserMessage | StartAgent, keep: Keep) -> _Asked:
     content, client_id = message.content, ctx.request.id or ""
     if message.thread_id is UNSET:
-        return _Asked(begin_thread(ctx.user, content, client_id), [ctx.user.id])
+        return _Asked(begin_thread(ctx.user, content, client_id, keep), [ctx.user.id])
     thread = thread_of(ctx.user.id, message.thread_id)
-    question = add_question(thread, ctx.user, content, client_id)
+    question = add_question(thread, ctx.user, content, client_id, keep)
     return _Asked(question, member_ids(thread.pk), name_after(question.thread, content))
 
 

@@ -4,18 +4,20 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from chatrouting.chat.context import Context
 from chatrouting.chat.messages import as_stored
 from chatrouting.chat.models import Receipt
 from chatrouting.conf import chat_settings
-from routing_core.errors import InvalidFrame, Overloaded, PermissionDenied
+from chatrouting.rows import Rows, insert
+from routing_core.errors import InvalidFrame, Overloaded, PermissionDenied, RoutingError
 from routing_core.messages import Message
 
 # The first may find a receipt that is too old, the second one of another that found it too.
@@ -41,8 +43,7 @@ def once(
     One that comes while the first is at work waits for it. Errors leave no receipt. Raises
     `InvalidFrame` where the id was used for another message, and `PermissionDenied` where the account is gone.
     """
-    digest = _digest(message)
-    mine = Receipt.objects.filter(user_id=ctx.user.id, request_id=ctx.request.id)
+    digest, mine = _digest(message), _mine(ctx)
     for _ in range(TRIES):
         try:
             with transaction.atomic():
@@ -62,10 +63,34 @@ def once(
     raise Overloaded(retry_after_ms=1_000)
 
 
+def once_among_others(
+    ctx: Context, message: Message, reply_type: type[R], work: Callable[[], tuple[R, W]], rows: Rows
+) -> Done[R, W]:
+    """As `once`, in a transaction that is alone with the database, for work that leaves its rows in these.
+
+    The receipt is one of them. Where there is one already they are not kept, and it is to be done by `once`.
+    """
+    digest = _digest(message)
+    try:
+        with transaction.atomic():
+            reply, left = work()
+    except RoutingError:
+        given = _mine(ctx).filter(created_at__gte=_kept_since()).first()
+        if given is None:
+            raise
+        rows.drop()
+        return Done(_repeated(given, digest, reply_type), None)
+    rows.add(_receipt(ctx, digest, as_stored(reply)))
+    return Done(reply, left)
+
+
 def is_repeated(ctx: Context) -> bool:
     """Whether there is a receipt for this message: what stands before the work need not be done again."""
-    mine = Receipt.objects.filter(user_id=ctx.user.id, request_id=ctx.request.id)
-    return mine.filter(created_at__gte=_kept_since()).exists()
+    return _mine(ctx).filter(created_at__gte=_kept_since()).exists()
+
+
+def _mine(ctx: Context) -> QuerySet[Receipt]:
+    return Receipt.objects.filter(user_id=ctx.user.id, request_id=ctx.request.id)
 
 
 def _demand_account(ctx: Context) -> None:
@@ -83,12 +108,16 @@ def _taken(ctx: Context, digest: str) -> Receipt:
 
     It is the first of its transaction, which it takes with it where it fails.
     """
+    receipt = _receipt(ctx, digest)
     try:
-        return Receipt.objects.create(
-            user_id=ctx.user.id, request_id=ctx.request.id or "", digest=digest
-        )
+        insert(receipt)
     except IntegrityError:
         raise _Given from None
+    return receipt
+
+
+def _receipt(ctx: Context, digest: str, reply: dict[str, Any] | None = None) -> Receipt:
+    return Receipt(user_id=ctx.user.id, request_id=ctx.request.id or "", digest=digest, reply=reply)
 
 
 def _kept_since() -> datetime:

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import F, Q
 from django.utils import timezone
 
+from chatrouting.rows import Keep, insert
 from chatrouting.threads.models import Thread, ThreadMember, ThreadMessage
 from routing_core.errors import NotFound, PermissionDenied
 
@@ -36,19 +37,22 @@ def one_line(title: str) -> str:
     return " ".join(title.split())
 
 
-def new_thread(owner: Person, title: str, *, title_version: int = 0, asked: int = 0) -> Thread:
+def new_thread(
+    owner: Person, title: str, *, title_version: int = 0, asked: int = 0, keep: Keep = insert
+) -> Thread:
     """A thread with its owner as the only member. `title_version` 1: they are to be told its title.
 
     `asked`: how many questions it begins with, which the caller adds.
     """
-    thread = Thread.objects.create(
+    thread = Thread(
         owner_id=owner.id,
         title=title,
         title_version=title_version,
         last_position=asked * PLACES,
         updated_at=timezone.now(),
     )
-    ThreadMember.objects.create(thread=thread, user_id=owner.id, role=ThreadMember.Role.OWNER)
+    keep(thread)
+    keep(ThreadMember(thread=thread, user_id=owner.id, role=ThreadMember.Role.OWNER))
     return thread
 
 
@@ -131,14 +135,18 @@ def members_of(thread_ids: Iterable[UUID]) -> dict[UUID, list[str]]:
     return members
 
 
-def begin_thread(owner: Person, content: str, client_id: str = "") -> ThreadMessage:
+def begin_thread(
+    owner: Person, content: str, client_id: str = "", keep: Keep = insert
+) -> ThreadMessage:
     """A question in a thread of its own, which is named after it. Until the commit nobody else knows of either."""
-    thread = new_thread(owner, title_of(content), asked=1)
-    return _question(thread, owner, content, client_id)
+    thread = new_thread(owner, title_of(content), asked=1, keep=keep)
+    question = _question(thread, owner, content, client_id)
+    keep(question)
+    return question
 
 
 def add_question(
-    thread: Thread, author: Person, content: str, client_id: str = ""
+    thread: Thread, author: Person, content: str, client_id: str = "", keep: Keep = insert
 ) -> ThreadMessage:
     """Append what a person said, leaving the place after it for the answer.
 
@@ -148,12 +156,14 @@ def add_question(
     there = Thread.objects.filter(pk=thread.pk, deleted_at=None)
     if not there.update(last_position=F("last_position") + PLACES, updated_at=timezone.now()):
         raise _no_thread()
-    return _question(thread_of(author.id, thread.pk), author, content, client_id)
+    question = _question(thread_of(author.id, thread.pk), author, content, client_id)
+    keep(question)
+    return question
 
 
 def _question(thread: Thread, author: Person, content: str, client_id: str) -> ThreadMessage:
     """What was said last in the thread, as it stands now."""
-    return ThreadMessage.objects.create(
+    return ThreadMessage(
         thread=thread,
         position=thread.last_position - PLACES + 1,
         role=ThreadMessage.Role.USER,

@@ -1,12 +1,8 @@
 """What is said on a socket that is open for a moment after its account was deleted."""
 
-import asyncio
-import threading
-
 import pytest
 from django.contrib.auth import get_user_model
 
-from chatrouting.chat import conversation
 from chatrouting.chat.conversation import user_message
 from chatrouting.chat.messages import UserMessage
 from chatrouting.chat.thread_messages import CreateThread
@@ -16,6 +12,7 @@ from chatrouting.threads.models import Thread
 from routing_core.errors import PermissionDenied
 from tests.chat.asking import a_context
 from tests.chat.circle import someone
+from tests.chat.together import said_together
 
 
 async def someone_gone():
@@ -25,25 +22,14 @@ async def someone_gone():
     return person
 
 
-async def said_together(*people):
-    """Each begins a thread while another write is at work; what came of each, errors too."""
-    goes_on = threading.Event()
-    first = asyncio.create_task(conversation._writes.here.do(lambda: goes_on.wait(5)))
-    await asyncio.sleep(0)
-    hello = UserMessage(content="hello")
-    contexts = [a_context(person) for person in people]
-    said = [asyncio.create_task(user_message(context, hello)) for context in contexts]
-    await asyncio.sleep(0)
-    goes_on.set()
-    assert await first
-    return await asyncio.gather(*said, return_exceptions=True)
-
-
 async def test_it_is_refused_and_what_others_say_at_that_moment_is_accepted():
     """Row 86: of an account that is gone nobody else hears anything."""
     gone, others = await someone_gone(), [await someone() for _ in range(9)]
 
-    refused, *replies = await said_together(gone, *others)
+    hello = UserMessage(content="hello")
+    refused, *replies = await said_together(
+        *((a_context(person), hello) for person in (gone, *others))
+    )
 
     assert isinstance(refused, PermissionDenied)
     assert [reply.status for reply in replies] == ["running"] * len(others)
