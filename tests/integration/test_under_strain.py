@@ -114,7 +114,7 @@ async def test_a_noisy_neighbour_costs_nobody_an_event(strained, report):
         client.check_order()
         assert len(client.events) == seq
     beside = max(each.p99() for each in timed)
-    report(f"others' p99 {alone:.0f} ms alone, {beside:.0f} ms beside one ten times as loud")
+    report(f"others' p99 {alone:.1f} ms alone, {beside:.1f} ms beside one ten times as loud")
     for each in timed:
         each.looking.cancel()
     for client in clients:
