@@ -26,19 +26,26 @@ class Batches(Generic[K, R]):
     """
 
     def __init__(
-        self, function: Callable[[Sequence[K]], Mapping[K, R] | None], largest: int = LARGEST
+        self,
+        function: Callable[[Sequence[K]], Mapping[K, R] | None],
+        largest: int = LARGEST,
+        *,
+        to_all: bool = False,
     ) -> None:
-        """`function` is called in a database thread, with so many keys at most and each of them once."""
+        """`function` is called in a database thread, with so many keys at most and each of them once.
+
+        `to_all`: whoever asks for one key at the same time is answered; else one of them, and the others None.
+        """
         self._function = function
         self._largest = largest
+        self._to_all = to_all
         self._waiting: list[tuple[K, asyncio.Future[R | None]]] = []
         self._server: asyncio.Task[None] | None = None
 
     async def call(self, key: K) -> R | None:
         """What the function says of this key; None where it says nothing.
 
-        Of those that ask for one key at the same time one gets the answer, the others None. Raises what
-        `in_database` raises, to all that were served together.
+        Raises what `in_database` raises, to all that were served together.
         """
         return await self._put(key)
 
@@ -67,8 +74,9 @@ class Batches(Generic[K, R]):
                 for _, answer in _open(asked):
                     answer.set_exception(error)
             else:
+                take: Callable[..., R | None] = found.get if self._to_all else found.pop
                 for key, answer in _open(asked):
-                    answer.set_result(found.pop(key, None))
+                    answer.set_result(take(key, None))
 
     def _answers(self, keys: Sequence[K]) -> dict[K, R]:
         return dict(self._function(keys) or ())

@@ -71,6 +71,15 @@ async def test_of_those_that_ask_for_one_thing_one_is_answered(recorded):
     assert recorded.calls == [[5]]
 
 
+async def test_all_that_ask_for_one_thing_are_answered_where_it_may_be_told_to_all(recorded):
+    batches = Batches(recorded, to_all=True)
+    waiting = await asked(batches, [5, 5, 6])
+    recorded.goes_on.set()
+
+    assert await asyncio.gather(*waiting) == [25, 25, 36]
+    assert recorded.calls == [[5, 6]]
+
+
 async def test_what_nothing_is_said_of_is_none(recorded):
     recorded.goes_on.set()
 

@@ -16,13 +16,16 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from chatrouting.batches import Batches
 from chatrouting.chat.member_messages import PresenceShown
 from chatrouting.chat.models import Presence
 from chatrouting.conf import chat_settings
 from chatrouting.database import in_database
 from chatrouting.stream.doorbell import Signal, ring_signal
+from chatrouting.stream.loops import PerLoop
 from chatrouting.threads.models import ThreadMember
 from chatrouting.threads.rules import member_ids
+from chatrouting.writes import update_in_order
 from routing_core.envelope import encode_signal
 
 logger = logging.getLogger(__name__)
@@ -30,14 +33,30 @@ logger = logging.getLogger(__name__)
 AT_ONCE = 200  # how many a process tells to be offline in one round
 
 
-def came(user_id: int | str) -> bool:
-    """Somebody has a socket. Whether they were offline before."""
-    if Presence.objects.filter(user_id=user_id).update(left_at=None):
-        return False
+def came(user_ids: Collection[str]) -> set[str]:
+    """These have a socket. Those of them who were offline before."""
+    asked, theirs = set(user_ids), Presence.objects.filter(user_id__in=user_ids)
+    known = update_in_order(theirs, left_at=None)
+    if known == len(asked):
+        return set()
+    new = asked - set(_ids(theirs)) if known else asked
     try:
-        with transaction.atomic():
-            Presence.objects.create(user_id=user_id)
-    except IntegrityError:  # another socket of theirs was faster
+        _begin(new)
+    except IntegrityError:  # other sockets of some of them were faster
+        return {user_id for user_id in sorted(new) if _is_new(user_id)}
+    return new
+
+
+@transaction.atomic
+def _begin(user_ids: Collection[str]) -> None:
+    """In one order, so that two who begin several wait for each other in no circle."""
+    Presence.objects.bulk_create(Presence(user_id=user_id) for user_id in sorted(user_ids))
+
+
+def _is_new(user_id: str) -> bool:
+    try:
+        _begin([user_id])
+    except IntegrityError:
         return False
     return True
 
@@ -72,9 +91,15 @@ def expire(connected: QuerySet[Any, Any]) -> list[str]:
     return [str(user_id) for user_id in gone]
 
 
-def online_peers(user_id: str) -> list[str]:
-    """Those online who share a thread with this user."""
-    return [peer for _, peer in _pairs([user_id])]
+def online_peers(user_ids: Sequence[str]) -> dict[str, list[str]]:
+    """Those online who share a thread with each of these users; nothing of one who has none."""
+    peers: dict[str, list[str]] = {}
+    for user_id, peer in _pairs(user_ids):
+        peers.setdefault(user_id, []).append(peer)
+    return peers
+
+
+_greetings: PerLoop[Batches[str, list[str]]] = PerLoop(lambda: Batches(online_peers, to_all=True))
 
 
 def _pairs(user_ids: Sequence[str]) -> list[tuple[str, str]]:
@@ -91,7 +116,7 @@ def _pairs(user_ids: Sequence[str]) -> list[tuple[str, str]]:
 async def greet(user_id: str, *, first: bool, show: Callable[[str], object]) -> None:
     """Show a new socket who is online, and where it is the user's first, show the others that they are."""
     try:
-        peers = await in_database(online_peers, user_id)
+        peers = await _greetings.here.call(user_id) or []
         for peer in peers:
             show(_shown(peer, online=True))
         if first:

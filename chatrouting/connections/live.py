@@ -10,7 +10,7 @@ from contextvars import Context
 from typing import Protocol
 from uuid import UUID
 
-from django.db import IntegrityError
+from django.db import DataError, IntegrityError
 
 from chatrouting import counters
 from chatrouting.agents.stopping import end_unheeded
@@ -29,6 +29,11 @@ from routing_core.closing import CloseCode
 logger = logging.getLogger(__name__)
 
 DRAIN_GRACE_SECONDS = 2.0
+REFUSALS = (
+    IntegrityError,
+    DataError,
+    ValueError,
+)  # of a row; any other error is the database's own
 ROW_SECONDS = 5.0  # for the row of a socket that ended; then it is left to the next heartbeat
 
 
@@ -68,6 +73,7 @@ class LiveConnections:
         self._open: dict[UUID, LiveConnection] = {}
         self._addresses: Counter[str] = Counter()
         self._told: dict[UUID, registry.Seen] = {}
+        self._openings: Batches[Connection, registry.Opened | Exception] = Batches(self._write)
         self._closings: Batches[UUID, None] = Batches(_close, registry.BATCH)
         self._in_doubt = False  # whether there may be rows of sockets that are not open
         self._process: asyncio.Task[UUID] | None = None
@@ -116,20 +122,30 @@ class LiveConnections:
 
     async def _written(self, connection: LiveConnection) -> registry.Opened:
         """Write its row, where need be with those of this process: others may have taken it for dead."""
-        try:
-            return await in_database(self._write, _row(connection))
-        except IntegrityError:
-            if connection.row.pk not in self._open:  # nor is there anybody left to tell of
-                return registry.Opened((), first=False)
+        opened = await self._openings.call(_row(connection))
+        if isinstance(opened, IntegrityError) and connection.row.pk in self._open:
             await self._register_again(connection.row.process_id)
-            return await in_database(self._write, _row(connection))
+            opened = await self._openings.call(_row(connection))
+        if isinstance(opened, registry.Opened):
+            return opened
+        if (
+            opened is None or connection.row.pk not in self._open
+        ):  # nor is there anybody left to tell of
+            return registry.Opened((), first=False)
+        raise opened
 
-    def _write(self, row: Connection) -> registry.Opened:
-        """In a thread, which goes on where nobody waits any more: the socket may be let go before it ends."""
+    def _write(self, rows: Sequence[Connection]) -> dict[Connection, registry.Opened | Exception]:
+        """What came of each. One that the database refuses keeps no others back.
+
+        In a thread, which goes on where nobody waits any more: sockets may be let go before it ends.
+        """
         try:
-            return registry.open_connection(row)
+            return dict(registry.open_connections(rows))
+        except REFUSALS as error:
+            half = len(rows) // 2
+            return self._write(rows[:half]) | self._write(rows[half:]) if half else {rows[0]: error}
         finally:
-            if row.pk not in self._open:
+            if any(row.pk not in self._open for row in rows):
                 self._in_doubt = True
 
     async def remove(self, connection: LiveConnection) -> None:

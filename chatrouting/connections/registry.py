@@ -3,6 +3,7 @@
 import os
 import platform
 import uuid
+from collections import defaultdict
 from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -88,18 +89,32 @@ class Opened:
     first: bool
 
 
-def open_connection(opened: Connection) -> Opened:
-    """Write the row of a socket that was just opened, where it is not written yet.
+def open_connections(opened: Sequence[Connection]) -> dict[Connection, Opened]:
+    """Write the rows of sockets that were just opened, where they are not written yet; what each came to.
 
-    Raises `IntegrityError` where others took its process for dead.
+    Of several of one user the first is told of what comes of them together. Raises `IntegrityError` where
+    others took their process for dead, or one of their users is gone.
     """
+    users = {str(each.user_id): each for each in reversed(opened)}
     with transaction.atomic():
-        Connection.objects.bulk_create([opened], ignore_conflicts=True)
-        first = presence.came(opened.user_id)
-    mine = Connection.objects.filter(user_id=opened.user_id, process__seen_at__gte=alive_since())
-    newest = mine.order_by("-opened_at", "-id").values_list("id", flat=True)
-    over = newest[chat_settings().connections_per_user :]
-    return Opened(tuple(str(each) for each in over), first)
+        Connection.objects.bulk_create(opened, ignore_conflicts=True)
+        online = presence.came(users)
+    found = dict.fromkeys(opened, Opened((), first=False))
+    over = _over_the_limit(users)
+    for user_id, first in users.items():
+        found[first] = Opened(over.get(user_id, ()), first=user_id in online)
+    return found
+
+
+def _over_the_limit(user_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Of each of these users who has too many sockets the oldest ones."""
+    theirs = Connection.objects.filter(user_id__in=user_ids, process__seen_at__gte=alive_since())
+    newest_first = theirs.order_by("-opened_at", "-id").values_list("user_id", "id")
+    keys: defaultdict[str, list[str]] = defaultdict(list)
+    for user_id, key in newest_first:
+        keys[str(user_id)].append(str(key))
+    limit = chat_settings().connections_per_user
+    return {user_id: tuple(those[limit:]) for user_id, those in keys.items()}
 
 
 def close_connections(closed: Collection[UUID]) -> None:

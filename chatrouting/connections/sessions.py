@@ -16,6 +16,7 @@ from django.contrib.auth import (
     BACKEND_SESSION_KEY,
     HASH_SESSION_KEY,
     SESSION_KEY,
+    get_backends,
     get_user_model,
     load_backend,
 )
@@ -66,19 +67,26 @@ class _Session:
     expires_at: datetime | None
 
 
-def signed_in(headers: Headers) -> SignedIn | None:
-    """The person of the session cookie; None where there is none, or it is no longer good."""
-    key = _session_key(headers)
-    found = None if key is None else _signed_in([key]).get(key)
-    return found and replace(found, priority=_has_priority(found.person))
+def signed_in(keys: Collection[str]) -> dict[str, SignedIn]:
+    """The person of each of these sessions that is good."""
+    found = _signed_in(keys)
+    first = _with_priority({each.person.id for each in found.values()})
+    return {key: replace(each, priority=each.person.id in first) for key, each in found.items()}
 
 
-def _has_priority(person: Person) -> bool:
-    """Whether the user is in the group; a user model without groups has no such users."""
+def _with_priority(user_ids: Collection[str]) -> set[str]:
+    """Those of these users who are in the group; a user model without groups has no such users."""
     users: Any = get_user_model()
-    if not issubclass(users, PermissionsMixin):
-        return False
-    return bool(users._default_manager.filter(pk=person.id, groups__name=PRIORITY).exists())
+    if not user_ids or not issubclass(users, PermissionsMixin):
+        return set()
+    found = users._default_manager.filter(pk__in=user_ids, groups__name=PRIORITY)
+    return {str(pk) for pk in found.values_list("pk", flat=True)}
+
+
+def read_together() -> bool:
+    """Whether many sessions are read as one is: another engine, or backend, is asked for each alone."""
+    own = (getattr(type(backend), "get_user", None) for backend in get_backends())
+    return _store().load in IN_DATABASE and all(each is ModelBackend.get_user for each in own)
 
 
 def session_digest(key: str) -> str:
@@ -96,7 +104,7 @@ def standings(looks: Sequence[Look]) -> list[SignedIn | CloseCode]:
 
 
 def _standings(looks: Sequence[Look]) -> list[SignedIn | CloseCode]:
-    asked = [(_session_key(headers) or "", user_id) for headers, user_id in looks]
+    asked = [(session_key(headers) or "", user_id) for headers, user_id in looks]
     found = _signed_in({key for key, _ in asked if key})
     good = {(key, each.person.id): each for key, each in found.items()}
     codes = _codes({each[1] for each in asked if each not in good})
@@ -113,9 +121,10 @@ def _codes(user_ids: Collection[str]) -> dict[str, CloseCode]:
     return codes
 
 
-def _session_key(headers: Headers) -> str | None:
-    """Read as Django's pages read it: an odd cookie of another application hides none of ours.
+def session_key(headers: Headers) -> str | None:
+    """The key in the session cookie; None where there is none.
 
+    Read as Django's pages read it: an odd cookie of another application hides none of ours.
     A quoted cookie may hold any character; of those that cannot be printed PostgreSQL refuses NUL.
     """
     cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin1"))
@@ -137,7 +146,7 @@ def _signed_in(keys: Collection[str]) -> dict[str, SignedIn]:
 
 def _sessions(keys: Collection[str]) -> dict[str, _Session]:
     """What is kept under these keys and has not expired."""
-    store = import_module(settings.SESSION_ENGINE).SessionStore
+    store = _store()
     if store.load not in IN_DATABASE:
         return {key: _Session(store(key), None) for key in keys}
     decode = store().decode
@@ -145,6 +154,11 @@ def _sessions(keys: Collection[str]) -> dict[str, _Session]:
         session_key__in=keys, expire_date__gt=timezone.now()
     )
     return {row.session_key: _Session(decode(row.session_data), row.expire_date) for row in rows}
+
+
+def _store() -> Any:
+    """What the settings keep sessions with."""
+    return import_module(settings.SESSION_ENGINE).SessionStore
 
 
 def _users(sessions: Mapping[str, _Session]) -> dict[str, Any]:

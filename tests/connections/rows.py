@@ -6,7 +6,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from chatrouting.connections.models import Connection
-from chatrouting.connections.registry import Seen
+from chatrouting.connections.registry import Opened, Seen, open_connections
 from chatrouting.connections.sessions import Look, SignedIn
 from chatrouting.testing.people import Person, make_person
 from routing_core.closing import CloseCode
@@ -28,6 +28,11 @@ def row_of(person: Person, process_id: uuid.UUID | None = None) -> Connection:
         opened_at=now,
         seen_at=now,
     )
+
+
+def open_row(row: Connection) -> Opened:
+    """Write this row: what opening its socket came to."""
+    return open_connections([row])[row]
 
 
 class Socket:

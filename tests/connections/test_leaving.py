@@ -16,7 +16,7 @@ from chatrouting.testing.people import make_people, make_person
 from chatrouting.testing.system import wait_until
 from tests.agents.at_once import stands_at_a_lock
 from tests.agents.waiting import until
-from tests.connections.rows import Socket, a_row, row_of
+from tests.connections.rows import Socket, a_row, open_row, row_of
 
 MANY = 1_500  # more than a process has database calls waiting
 
@@ -51,7 +51,7 @@ async def happened(event):
 async def being_added(live, monkeypatch):
     """A socket whose row is about to be written, what holds that up, and who waits for it."""
     socket = Socket(await in_database(a_row))
-    opening = Held(monkeypatch, "open_connection")
+    opening = Held(monkeypatch, "open_connections")
     adding = asyncio.create_task(live.add(socket))
     await happened(opening.begun)
     return socket, opening, adding
@@ -191,7 +191,7 @@ def test_of_two_processes_that_lose_a_users_last_sockets_at_once_one_sees_that_t
     person = make_person()
     rows = [row_of(person, process_id) for process_id in (first, second)]
     for row in rows:
-        registry.open_connection(row)
+        open_row(row)
 
     with ThreadPoolExecutor(1) as elsewhere, transaction.atomic():
         registry.close_connections([rows[0].pk])

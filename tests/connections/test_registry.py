@@ -9,7 +9,7 @@ from django.utils import timezone
 from chatrouting.conf import chat_settings
 from chatrouting.connections import registry
 from chatrouting.connections.models import Connection, Process
-from tests.connections.rows import a_row
+from tests.connections.rows import a_row, open_row
 from tests.connections.statements import statements
 
 
@@ -28,7 +28,7 @@ def silence(process_id, seconds):
 
 def opened(process_id):
     row = a_row(process_id)
-    registry.open_connection(row)
+    open_row(row)
     return row
 
 

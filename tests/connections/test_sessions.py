@@ -12,9 +12,8 @@ from django.contrib.sessions.models import Session
 from django.test import override_settings
 from django.utils import timezone
 
-from chatrouting.connections.sessions import signed_in
 from chatrouting.testing.people import make_person
-from tests.connections.headers import cookie_of
+from tests.connections.headers import cookie_of, signed_in
 from tests.connections.statements import statements
 
 NAME = settings.SESSION_COOKIE_NAME

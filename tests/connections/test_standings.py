@@ -11,10 +11,10 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from chatrouting.connections import sessions
-from chatrouting.connections.sessions import SignedIn, signed_in, standings
+from chatrouting.connections.sessions import SignedIn, standings
 from chatrouting.testing.people import Person, make_people, make_person, sign_in
 from routing_core.closing import CloseCode
-from tests.connections.headers import cookie_of
+from tests.connections.headers import cookie_of, signed_in
 from tests.connections.statements import statements
 
 BACKENDS = "tests.connections.backends"
