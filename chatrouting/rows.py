@@ -3,10 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
+from django.db import DataError, IntegrityError
 from django.db.models import Model
 from django.db.models.signals import post_save, pre_save
 
 Keep: TypeAlias = Callable[[Model], None]
+
+# What is raised because of a row: any other error is not about what is written.
+REFUSALS = (IntegrityError, DataError, ValueError)
 
 
 def insert(row: Model) -> None:

@@ -11,12 +11,12 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import Model, QuerySet
 
 from chatrouting.batches import Batches
 from chatrouting.database import in_database
-from chatrouting.rows import Rows
+from chatrouting.rows import REFUSALS, Rows
 
 T = TypeVar("T")
 
@@ -87,14 +87,14 @@ class _Piece:
 
 
 def _do_all(pieces: Sequence[_Piece]) -> None:
-    """Together; or each alone, where one of them left what the commit refuses: that is told to it only.
+    """Together; or each alone, where one of them left what is refused in the end: that is told to it only.
 
-    SQLite looks at foreign keys no earlier than that, and does not say whose row it was.
+    It is not said whose row it was: SQLite looks at foreign keys no earlier than at the commit.
     Raises where one has failed in a way that takes the transaction with it: then nothing is kept of any.
     """
     try:
         _do_together(pieces)
-    except IntegrityError:
+    except REFUSALS:
         for piece in pieces:
             piece.do()
 

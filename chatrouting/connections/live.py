@@ -10,7 +10,7 @@ from contextvars import Context
 from typing import Protocol
 from uuid import UUID
 
-from django.db import DataError, IntegrityError
+from django.db import IntegrityError
 
 from chatrouting import counters
 from chatrouting.agents.stopping import end_unheeded
@@ -22,6 +22,7 @@ from chatrouting.connections.models import Connection
 from chatrouting.connections.sweep import Sweep, Watched
 from chatrouting.database import in_database
 from chatrouting.outages import log_failure
+from chatrouting.rows import REFUSALS
 from chatrouting.stream.delivery import Delivery
 from chatrouting.stream.doorbell import Dismissal, ring_dismissal
 from routing_core.closing import CloseCode
@@ -29,11 +30,6 @@ from routing_core.closing import CloseCode
 logger = logging.getLogger(__name__)
 
 DRAIN_GRACE_SECONDS = 2.0
-REFUSALS = (
-    IntegrityError,
-    DataError,
-    ValueError,
-)  # of a row; any other error is the database's own
 ROW_SECONDS = 5.0  # for the row of a socket that ended; then it is left to the next heartbeat
 
 
