@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from chatrouting.database import in_database
 from chatrouting.outages import log_failure
+from routing_core.errors import Overloaded
 
 K = TypeVar("K")
 R = TypeVar("R")
@@ -15,14 +16,13 @@ R = TypeVar("R")
 logger = logging.getLogger(__name__)
 
 LARGEST = 100
-MOST_NOTED = 10_000
+MOST_WAITING = 10_000
 
 
 class Batches(Generic[K, R]):
     """Calls that come while others are served wait for them, and then are served together.
 
-    One that comes alone is served at once: nobody waits for company. As many wait as call: whoever calls has
-    a bound of its own (handlers, runs), and of what is only noted so many wait as `MOST_NOTED` says.
+    One that comes alone is served at once: nobody waits for company. No more wait than `MOST_WAITING`.
     """
 
     def __init__(
@@ -31,27 +31,34 @@ class Batches(Generic[K, R]):
         largest: int = LARGEST,
         *,
         to_all: bool = False,
+        seconds: float | None = None,
     ) -> None:
         """`function` is called in a database thread, with so many keys at most and each of them once.
 
         `to_all`: whoever asks for one key at the same time is answered; else one of them, and the others None.
+        `seconds`: how long a call takes at most; None where whoever calls has a bound of its own.
         """
         self._function = function
         self._largest = largest
         self._to_all = to_all
+        self._seconds = seconds
         self._waiting: list[tuple[K, asyncio.Future[R | None]]] = []
         self._server: asyncio.Task[None] | None = None
 
     async def call(self, key: K) -> R | None:
         """What the function says of this key; None where it says nothing.
 
-        Raises what `in_database` raises, to all that were served together.
+        Raises what `in_database` raises, to all that were served together; and to one that is too many, or
+        waits for too long, `Overloaded` and `TimeoutError` as well.
         """
-        return await self._put(key)
+        if len(self._waiting) >= MOST_WAITING:
+            raise Overloaded(retry_after_ms=1_000)
+        async with asyncio.timeout(self._seconds):
+            return await self._put(key)
 
     def note(self, key: K) -> None:
         """As `call`, but nobody waits for it: what fails, or is too much, is logged and left to a sweep."""
-        if len(self._waiting) < MOST_NOTED:
+        if len(self._waiting) < MOST_WAITING:
             self._put(key).add_done_callback(_heard)
         else:
             logger.warning("%s is left to the sweep: too many wait", key)

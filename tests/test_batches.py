@@ -7,6 +7,7 @@ import pytest
 
 from chatrouting import batches as module
 from chatrouting.batches import LARGEST, Batches
+from routing_core.errors import Overloaded
 
 
 class Recorded:
@@ -80,6 +81,29 @@ async def test_all_that_ask_for_one_thing_are_answered_where_it_may_be_told_to_a
     assert recorded.calls == [[5, 6]]
 
 
+async def test_who_waits_for_too_long_is_told_so(recorded):
+    """Those before may each take as long as the database does."""
+    batches = Batches(recorded, seconds=0.05)
+
+    waiting = await asked(batches, [1, 2])
+    found = await asyncio.gather(*waiting, return_exceptions=True)
+    recorded.goes_on.set()
+
+    assert [type(each) for each in found] == [TimeoutError, TimeoutError]
+
+
+async def test_no_more_wait_than_there_is_room_for(recorded, monkeypatch):
+    monkeypatch.setattr(module, "MOST_WAITING", 2)
+    batches = Batches(recorded)
+    waiting = await asked(batches, [1, 2, 3, 4])
+    recorded.goes_on.set()
+
+    *answers, third, fourth = await asyncio.gather(*waiting, return_exceptions=True)
+
+    assert answers == [1, 4]
+    assert [type(third), type(fourth)] == [Overloaded, Overloaded]
+
+
 async def test_what_nothing_is_said_of_is_none(recorded):
     recorded.goes_on.set()
 
@@ -129,12 +153,13 @@ async def test_a_note_that_fails_is_logged_and_keeps_nobody_back(recorded, caplo
 
 
 async def test_more_notes_than_can_wait_are_left_to_the_sweep(recorded, monkeypatch, caplog):
-    monkeypatch.setattr(module, "MOST_NOTED", 2)
+    monkeypatch.setattr(module, "MOST_WAITING", 2)
     batches = Batches(recorded)
     for key in (1, 2, 3):
         batches.note(key)
     recorded.goes_on.set()
+    await asyncio.sleep(0)  # from now on they are served
     await batches.call(4)
 
-    assert recorded.calls == [[1, 2, 4]]
+    assert recorded.calls == [[1, 2], [4]]
     assert "3 is left to the sweep" in caplog.text

@@ -84,7 +84,7 @@ def expire(connected: QuerySet[Any, Any]) -> list[str]:
     if not late.exists():
         return []
     with transaction.atomic():
-        late.filter(user_id__in=connected).update(left_at=None)
+        update_in_order(late.filter(user_id__in=connected), left_at=None)
         locked = late.select_for_update(skip_locked=True).values_list("user_id", flat=True)
         gone = list(locked[:AT_ONCE])
         Presence.objects.filter(user_id__in=gone).delete()
@@ -99,7 +99,9 @@ def online_peers(user_ids: Sequence[str]) -> dict[str, list[str]]:
     return peers
 
 
-_greetings: PerLoop[Batches[str, list[str]]] = PerLoop(lambda: Batches(online_peers, to_all=True))
+_greetings: PerLoop[Batches[str, list[str]]] = PerLoop(
+    lambda: Batches(online_peers, to_all=True, seconds=chat_settings().database_seconds)
+)
 
 
 def _pairs(user_ids: Sequence[str]) -> list[tuple[str, str]]:

@@ -14,7 +14,9 @@ from chatrouting.stream.loops import PerLoop
 from routing_core.closing import CloseCode
 from routing_core.limits import Pace, Rate
 
-_sign_ins: PerLoop[Batches[str, SignedIn]] = PerLoop(lambda: Batches(signed_in, to_all=True))
+_sign_ins: PerLoop[Batches[str, SignedIn]] = PerLoop(
+    lambda: Batches(signed_in, to_all=True, seconds=chat_settings().database_seconds)
+)
 
 
 @functools.cache

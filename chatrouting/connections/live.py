@@ -69,7 +69,9 @@ class LiveConnections:
         self._open: dict[UUID, LiveConnection] = {}
         self._addresses: Counter[str] = Counter()
         self._told: dict[UUID, registry.Seen] = {}
-        self._openings: Batches[Connection, registry.Opened | Exception] = Batches(self._write)
+        self._openings: Batches[Connection, registry.Opened | Exception] = Batches(
+            self._write, seconds=chat_settings().database_seconds
+        )
         self._closings: Batches[UUID, None] = Batches(_close, registry.BATCH)
         self._in_doubt = False  # whether there may be rows of sockets that are not open
         self._process: asyncio.Task[UUID] | None = None
