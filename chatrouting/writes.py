@@ -76,14 +76,16 @@ class _Piece:
     error: Exception | None = None
 
     def do(self, rows: Rows | None = None) -> None:
-        """Its own rows are among these once it has come off."""
-        self.error, own = None, Rows() if rows is not None and self.touches else None
+        """Its own rows are among these once it has come off; None: it keeps them itself."""
+        self.error = None
+        own = Rows()
         try:
-            self.value = self.bound.copy().run(self.work, own)
-            if rows is not None and own is not None:
-                rows.take(own)
+            self.value = self.bound.copy().run(self.work, None if rows is None else own)
         except Exception as error:  # noqa: BLE001 - reason: not handled but passed on, to who asked for it
             self.error = error
+        else:
+            if rows is not None:
+                rows.take(own)
 
 
 def _do_all(pieces: Sequence[_Piece]) -> None:
@@ -106,7 +108,7 @@ def _do_together(pieces: Sequence[_Piece]) -> None:
             if not piece.touches or touched & piece.touches:
                 rows.insert()
                 touched.clear()
-            piece.do(rows)
+            piece.do(rows if piece.touches else None)
             touched |= piece.touches
         rows.insert()
         if transaction.get_rollback():
