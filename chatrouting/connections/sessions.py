@@ -77,7 +77,7 @@ def signed_in(keys: Collection[str]) -> dict[str, SignedIn]:
 def _with_priority(user_ids: Collection[str]) -> set[str]:
     """Those of these users who are in the group; a user model without groups has no such users."""
     users: Any = get_user_model()
-    if not user_ids or not issubclass(users, PermissionsMixin):
+    if not issubclass(users, PermissionsMixin):
         return set()
     found = users._default_manager.filter(pk__in=user_ids, groups__name=PRIORITY)
     return {str(pk) for pk in found.values_list("pk", flat=True)}

@@ -1,7 +1,6 @@
 """Many sockets that open at once, as after a deploy: read and written together, each for itself."""
 
 import asyncio
-import uuid
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -148,9 +147,3 @@ def test_whom_another_process_was_faster_for_was_online_before(monkeypatch):
     monkeypatch.setattr(presence, "update_in_order", lambda rows, **values: 0)
 
     assert presence.came([new, faster]) == {new}
-
-
-def test_whoever_opens_no_socket_is_told_of_nothing():
-    assert registry.open_connections([]) == {}
-    assert sessions.signed_in([]) == {}
-    assert presence.online_peers([str(uuid.uuid4().int % 10**9)]) == {}
