@@ -33,15 +33,15 @@ async def test_a_heartbeat_is_acknowledged(web, alice):
 async def test_coming_back_makes_a_new_connection(web, alice):
     """Row 64: another id; routing works at once; both are counted."""
     before = web.counted("chatrouting_connections_opened_total")
+    rows = Connection.objects.filter(user_id=alice.user_id)
     async with await web.connect(alice) as first:
         pass
     async with await web.connect(alice) as second:
         answer = await second.ask("list_threads")
         assert answer["payload"] == {"threads": [], "more": False}
         assert second.welcome["connection_id"] != first.welcome["connection_id"]
-        rows = Connection.objects.filter(user_id=alice.user_id)
-        (row,) = await in_database(list, rows)
-        assert str(row.pk) == second.welcome["connection_id"]
+        await in_database(wait_until, lambda: rows.count() == 1, "the end of the first's row")
+        assert str((await in_database(rows.get)).pk) == second.welcome["connection_id"]
     assert web.counted("chatrouting_connections_opened_total") == before + 2
 
 
