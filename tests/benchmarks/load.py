@@ -72,17 +72,22 @@ async def fan_out(task: Task, people: list[Account]) -> Outcome:
 
 
 async def streaming(task: Task, people: list[Account]) -> Outcome:
-    """Every user has one socket. At first nothing happens; then some of them get deltas."""
+    """Every user has one socket. At first nothing happens; then some of them get deltas, and answers."""
     effort = task.effort
     idle, devices = await _idle(task, people[: effort.sockets])
-    publisher = await Publisher.start(task.publisher, Kind.DELTA, people[: effort.users])
-    course = Course(task, devices, publisher)
-    await course.window(stream(effort.users, WARM_EVENTS))
-    windows = await course.repeat(Measure.STREAM, stream(effort.users, effort.deltas))
-    errors = [*endings(devices), *await publisher.stop()]
+    windows, errors = {}, []
+    for measure, kind in ((Measure.STREAM, Kind.DELTA), (Measure.ANSWERS, Kind.ANSWER)):
+        publisher = await Publisher.start(task.publisher, kind, people[: effort.users])
+        for device in devices:
+            device.begin()
+        course = Course(task, devices, publisher)
+        await course.window(stream(effort.users, WARM_EVENTS))
+        windows[measure] = await course.repeat(measure, stream(effort.users, effort.deltas))
+        errors += await publisher.stop()
+    errors += endings(devices)
     await close(devices)
     size = max(device.frame_bytes for device in devices)
-    return Outcome({Measure.STREAM: windows}, idle, size, errors)
+    return Outcome(windows, idle, size, errors)
 
 
 async def _idle(task: Task, people: list[Account]) -> tuple[Idle, list[Device]]:

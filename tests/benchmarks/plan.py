@@ -13,11 +13,12 @@ class Phase(StrEnum):
 
 
 class Measure(StrEnum):
-    """What is repeated, and counted for each delivery."""
+    """What is repeated, and counted for each delivery: of answers, for each piece that an agent wrote."""
 
     ONE = "fan-out, one at a time"
     SEVERAL = "fan-out, 4 outstanding"
     STREAM = "stream"
+    ANSWERS = "answers, a piece every 20 ms"
 
 
 OUTSTANDING = 4
@@ -61,7 +62,10 @@ class Task(msgspec.Struct, frozen=True):
 
 
 class Window(msgspec.Struct, frozen=True):
-    """What was counted between two readings. CPU is in seconds; `latencies_ms` is one for each event."""
+    """What was counted between two readings; a delta counts once for each piece of text in it.
+
+    CPU is in seconds; `latencies_ms` has one for each event of which all copies came.
+    """
 
     deliveries: int
     lost: int

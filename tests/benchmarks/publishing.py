@@ -2,24 +2,29 @@
 
 A publisher is a process of its own, given the kind of its events and the ids of its users as arguments.
 It says `ready`, then reads lines: for a line `50` every user gets 50 more events, one after another, all
-users at once.
+users at once; as fast as they can be published, or at the pace of a model.
 """
 
 import asyncio
 import itertools
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import StrEnum
 
 READY = "ready"
 
 
 class Kind(StrEnum):
-    """What is published: events that leave at once, or the pieces of a text."""
+    """What is published: events that leave at once, pieces of a text, or a text as a model writes it."""
 
-    EVENT = "agent_thinking"
-    DELTA = "agent_delta"
+    EVENT = "events"
+    DELTA = "deltas"
+    ANSWER = "answer"
+
+
+# Seconds from one piece of a user's answer to the next, as models write them.
+PACE = 0.02
 
 
 def piece(number: int) -> str:
@@ -27,8 +32,14 @@ def piece(number: int) -> str:
     return f"{time.monotonic_ns()} token {number:05d} "
 
 
-async def publish_on_demand(users: Sequence[Callable[[int], Awaitable[None]]]) -> None:
-    """Publish to these users for as long as lines come. Each is given the number of its next event."""
+async def publish_on_demand(
+    users: Sequence[Callable[[int], Awaitable[None]]], pace: float = 0.0
+) -> None:
+    """Publish to these users for as long as lines come. Each is given the number of its next event.
+
+    `pace`: seconds from one event of a user to the next, where they can be published as fast; the users'
+    turns are spread over it.
+    """
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -36,12 +47,33 @@ async def publish_on_demand(users: Sequence[Callable[[int], Awaitable[None]]]) -
     sys.stdout.write(f"{READY}\n")
     sys.stdout.flush()
     while line := await reader.readline():
-        count = int(line)
-        await asyncio.gather(*(_publish(count, *each) for each in numbered))
+        count, now = int(line), loop.time()
+        due = [now + pace * place / len(numbered) for place in range(len(numbered))]
+        told = (
+            _publish(publish, itertools.islice(numbers, count), Pace(begin, pace))
+            for (publish, numbers), begin in zip(numbered, due, strict=True)
+        )
+        await asyncio.gather(*told)
+
+
+class Pace:
+    """When the next event of a user is due."""
+
+    def __init__(self, begin: float, seconds: float) -> None:
+        self._due = begin
+        self._seconds = seconds
+
+    async def wait(self) -> None:
+        """Wait until then; not at all where that has passed."""
+        left = self._due - asyncio.get_running_loop().time()
+        if self._seconds and left > 0:
+            await asyncio.sleep(left)
+        self._due += self._seconds
 
 
 async def _publish(
-    count: int, publish: Callable[[int], Awaitable[None]], numbers: "itertools.count[int]"
+    publish: Callable[[int], Awaitable[None]], numbers: Iterable[int], pace: Pace
 ) -> None:
-    for number in itertools.islice(numbers, count):
+    for number in numbers:
+        await pace.wait()
         await publish(number)

@@ -23,12 +23,18 @@ class Device(WSListener):
 
     def __init__(self, arrivals: Arrivals, *, welcomed: bool) -> None:
         self.arrivals = arrivals
-        self.order: Order | None = None if welcomed else Order(0)
+        self.order: Order | None = None
         self.ready = asyncio.Event()
         self.ended = ""
         self.frame_bytes = 0
         self._leaving = False
-        if not welcomed:
+        self._welcomed = welcomed
+        self.begin()
+
+    def begin(self) -> None:
+        """A publisher begins: where nothing says where the stream stands, it numbers its events from 1."""
+        if not self._welcomed:
+            self.order = Order(0)
             self.ready.set()
 
     def on_ws_connected(self, transport: Any) -> None:

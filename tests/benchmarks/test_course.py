@@ -8,6 +8,7 @@ from tests.benchmarks.arrivals import Arrivals
 from tests.benchmarks.course import Course, fan, stream
 from tests.benchmarks.order import Order
 from tests.benchmarks.plan import QUICK, Effort, Measure, Phase, Task
+from tests.benchmarks.publishing import piece
 
 SOCKETS = 3
 
@@ -21,7 +22,7 @@ class Socket:
 
     def take(self, number):
         self.order.take(number)
-        self.arrivals.take(number, b"{}")
+        self.arrivals.take(number, piece(number).encode())
 
 
 class Publisher:

@@ -13,7 +13,7 @@ django.setup()
 
 from channels.layers import get_channel_layer  # noqa: E402 - reason: after the apps are loaded
 
-from tests.benchmarks.publishing import Kind, piece, publish_on_demand  # noqa: E402 - reason: as above
+from tests.benchmarks.publishing import PACE, Kind, piece, publish_on_demand  # noqa: E402 - reason: as above
 from tests.benchmarks.stock.consumers import user_group  # noqa: E402 - reason: as above
 
 
@@ -27,14 +27,19 @@ def delta(text, number, position):
     return {"text": text, "position": position}
 
 
-PAYLOADS = {Kind.EVENT: thought, Kind.DELTA: delta}
+# The type of each kind, what is in it, and the seconds between two.
+KINDS = {
+    Kind.EVENT: ("agent_thinking", thought, 0),
+    Kind.DELTA: ("agent_delta", delta, 0),
+    Kind.ANSWER: ("agent_delta", delta, PACE),
+}
 
 
 class Answer:
     """A text that is told to one user, piece by piece."""
 
-    def __init__(self, kind, user_id):
-        self.kind = kind
+    def __init__(self, type_, payload, user_id):
+        self.type, self.payload = type_, payload
         self.group = user_group(user_id)
         self.thread_id, self.run_id = str(uuid.uuid4()), str(uuid.uuid4())
         self.position = 0
@@ -44,11 +49,11 @@ class Answer:
         text = piece(number)
         event = {
             "seq": number,
-            "type": self.kind.value,
+            "type": self.type,
             "ts": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
             "thread_id": self.thread_id,
             "run_id": self.run_id,
-            "payload": PAYLOADS[self.kind](text, number, self.position),
+            "payload": self.payload(text, number, self.position),
         }
         self.position += len(text)
         message = {"type": "chat.event", "event": event}
@@ -56,5 +61,6 @@ class Answer:
 
 
 if __name__ == "__main__":
-    asked = Kind(sys.argv[1])
-    asyncio.run(publish_on_demand([Answer(asked, user_id).publish for user_id in sys.argv[2:]]))
+    type_, payload, pace = KINDS[Kind(sys.argv[1])]
+    answers = [Answer(type_, payload, user_id) for user_id in sys.argv[2:]]
+    asyncio.run(publish_on_demand([answer.publish for answer in answers], pace))
