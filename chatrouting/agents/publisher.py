@@ -178,16 +178,17 @@ class RunPublisher:
 
     async def _joined(self, text: str) -> tuple[str, _Said | None]:
         """This piece and those that come before the next delta is due, up to the next other event."""
-        while (seconds := self._next_delta_at - _now()) > 0:
-            try:
-                item = await asyncio.wait_for(self._queue.get(), seconds)
-            except TimeoutError:
-                break
-            if not isinstance(item, _Text):
-                return self._kept(text, item)
-            text += item.text
-            self._queue.task_done()
-        return text, None
+        if self._next_delta_at <= _now():
+            return text, None
+        pieces = [text]
+        try:
+            async with asyncio.timeout_at(self._next_delta_at):
+                while isinstance(item := await self._queue.get(), _Text):
+                    pieces.append(item.text)
+                    self._queue.task_done()
+        except TimeoutError:
+            return "".join(pieces), None
+        return self._kept("".join(pieces), item)
 
     def _kept(self, text: str, item: _Said | None) -> tuple[str, _Said | None]:
         if item is None:  # the end: put back for the loop, which has room since we took it
