@@ -50,6 +50,7 @@ async def run_worker(
         ended, _ = await asyncio.wait({stopping, *started}, return_when="FIRST_COMPLETED")
         host.leave()
         await _end([taking])
+        logger.info("worker %s takes no more; runs at work: %d", host.worker, host.load)
         await host.let_finish(chat_settings().run_grace_seconds)
         await host.hand_over(HAND_OVER_SECONDS)
         await _end([stopping, preparing, *started])

@@ -128,6 +128,26 @@ async def test_a_worker_that_is_to_stop_lets_a_run_end_that_would_be_lost(
     worker.assert_no_traceback()
 
 
+async def test_a_worker_that_is_to_stop_takes_nothing_from_the_others(own_system, own, alice):
+    """Row 70: in its grace it waits for its run; what it took and dropped would begin 3 s later."""
+    environment = {**own, "MARK_SECONDS": "60", "CHATROUTING_RUN_GRACE_SECONDS": "10"}
+    worker, web = own_system.worker(**environment), own_system.web(**own)
+    async with await web.connect(alice, seconds=20) as a:
+        await a.ask("start_agent", agent="brittle", content='/tool mark {"word": "once"}')
+        await asyncio.to_thread(wait_until, lambda: marked(Path(own["MARKS"])), "the tool at work")
+        worker.process.terminate()
+        await asyncio.to_thread(worker.has_said, "takes no more; runs at work: 1")
+        other = own_system.worker(**own)
+        await asyncio.to_thread(other.has_said, "takes runs")
+        for _ in range(5):
+            run_id = (await a.ask("user_message", content="/think 1"))["payload"]["run_id"]
+            async with asyncio.timeout(2.5):
+                await a.expect_event("agent_started", run_id=run_id)
+            check_run(await a.whole_run(run_id))
+        assert worker.process.poll() is None
+        worker.kill()
+
+
 async def test_a_run_whose_worker_has_just_died_is_stopped_without_another(own_system, own, alice):
     """Row 97: its lease has not run out; once it has, a web process ends the run."""
     environment = {**own, "CHATROUTING_PROCESS_HEARTBEAT_SECONDS": "0.3"}
