@@ -32,7 +32,6 @@ os.environ.update(
     DATA_DIR=FOLDER.name,
     DEBUG="1",
     DJANGO_SETTINGS_MODULE="chatrouting.settings",
-    PYTHONDEVMODE="0",
     SERVER=os.environ.get("TEST_SERVER", "daphne"),
 )
 if "DATABASE_URL" in os.environ:
