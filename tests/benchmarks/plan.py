@@ -64,7 +64,7 @@ class Task(msgspec.Struct, frozen=True):
 class Window(msgspec.Struct, frozen=True):
     """What was counted between two readings; a delta counts once for each piece of text in it.
 
-    CPU is in seconds; `latencies_ms` has one for each event of which all copies came.
+    CPU is in seconds; `latencies_ms` has one for each piece that came to all of its sockets.
     """
 
     deliveries: int
