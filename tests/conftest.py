@@ -27,6 +27,9 @@ for variable in set(os.environ):
     if variable in OUTSIDE or variable.startswith("CHATROUTING_"):
         del os.environ[variable]
 
+# Each of the processes that are started would compile the project anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 FOLDER = tempfile.TemporaryDirectory(prefix="chatrouting-")
 os.environ.update(
     DATA_DIR=FOLDER.name,
@@ -152,16 +155,23 @@ async def loop_clients() -> AsyncIterator[None]:
 
 
 @pytest.fixture(scope="session")
+def shared_system(services: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Starts the processes that most tests share; they end with the session."""
+    with System(tmp_path_factory.mktemp("logs")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
 def system(services: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Starts processes of the project; they end with the session."""
+    """Starts processes of the project; they end with the tests of a file."""
     with System(tmp_path_factory.mktemp("logs")) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
-def worker(system: System) -> Running:
+def worker(shared_system: System) -> Running:
     """The worker that most tests share."""
-    return system.worker()
+    return shared_system.worker()
 
 
 def webs(system: System, **environment: str) -> Web:
@@ -170,6 +180,6 @@ def webs(system: System, **environment: str) -> Web:
 
 
 @pytest.fixture(scope="session")
-def web(system: System, worker: Running) -> Web:
+def web(shared_system: System, worker: Running) -> Web:
     """The web process that most tests share, with a worker behind it; or several, that take turns."""
-    return webs(system)
+    return webs(shared_system)

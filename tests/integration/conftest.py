@@ -36,22 +36,24 @@ async def unbroken(services):
 
 
 @pytest.fixture(scope="session")
-def lab(system: System, worker: Running) -> Web:
+def lab(shared_system: System, worker: Running) -> Web:
     """As `web`, which also serves the routes for tests, and trusts one other site.
 
     Handlers of all its processes wait at the same gates. A route that is added serves in the process that was
     asked: `lab.processes` are what such a test connects to.
     """
     return webs(
-        system, CHATROUTING_ROUTER=TEST_ROUTES, CSRF_TRUSTED_ORIGINS="https://trusted.example"
+        shared_system,
+        CHATROUTING_ROUTER=TEST_ROUTES,
+        CSRF_TRUSTED_ORIGINS="https://trusted.example",
     )
 
 
 @pytest.fixture(scope="session")
-def brisk(system: System) -> Web:
+def brisk(shared_system: System) -> Web:
     """As `lab`, with short limits: a silent socket ends after 1 s, a handler after 0.3 s."""
     return webs(
-        system,
+        shared_system,
         CHATROUTING_ROUTER=TEST_ROUTES,
         CHATROUTING_HEARTBEAT_SECONDS="0.5",
         CHATROUTING_HANDLER_SECONDS="0.3",
