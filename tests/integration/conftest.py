@@ -1,5 +1,8 @@
 """Somebody to connect as, and processes with settings of their own beside the ones that most tests share."""
 
+import shutil
+from contextlib import contextmanager
+
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
@@ -60,15 +63,33 @@ def brisk(shared_system: System) -> Web:
     )
 
 
-@pytest.fixture
-def own_database(alice, tmp_path):
-    """A database in which only alice is: workers elsewhere sweep the other one."""
-    path, alias = tmp_path / "db.sqlite3", tmp_path.name
+@contextmanager
+def opened(path, alias):
+    """The database in this file, under an alias."""
     given = {"ENGINE": "django.db.backends.sqlite3", "NAME": path}
     connections.databases[alias] = connections.configure_settings({"default": given})["default"]
-    call_command("migrate", database=alias, verbosity=0)
-    get_user_model().objects.get(pk=alice.user_id).save(using=alias)
-    Session.objects.get(session_key=alice.session_key).save(using=alias)
-    connections[alias].close()
-    yield f"sqlite:///{path}"
-    del connections[alias], connections.databases[alias]
+    try:
+        yield
+    finally:
+        connections[alias].close()
+        del connections[alias], connections.databases[alias]
+
+
+@pytest.fixture(scope="session")
+def new_database(services, tmp_path_factory):
+    """The file of a database in which nobody is: to make one takes two seconds, to copy it none."""
+    path = tmp_path_factory.mktemp("new") / "db.sqlite3"
+    with opened(path, "new"):
+        call_command("migrate", database="new", verbosity=0)
+    return path
+
+
+@pytest.fixture
+def own_database(alice, new_database, tmp_path):
+    """A database in which only alice is: workers elsewhere sweep the other one."""
+    path, alias = shutil.copy(new_database, tmp_path), tmp_path.name
+    with opened(path, alias):
+        get_user_model().objects.get(pk=alice.user_id).save(using=alias)
+        Session.objects.get(session_key=alice.session_key).save(using=alias)
+        connections[alias].close()
+        yield f"sqlite:///{path}"
