@@ -1,4 +1,4 @@
-"""A PostgreSQL database for the tests of one process alone, beside the one that is named."""
+"""Databases beside the one that is named: of PostgreSQL for the tests of one process, any under an alias."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,6 +6,7 @@ from typing import Any, LiteralString
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
+from django.db import connections
 from psycopg import sql
 
 PREFIX = "test_"
@@ -36,6 +37,17 @@ def created(settings: dict[str, Any]) -> Iterator[None]:
         execute("CREATE DATABASE {}")
         yield
         execute("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+
+
+@contextmanager
+def known_as(alias: str, settings: dict[str, Any]) -> Iterator[None]:
+    """The database of these settings, complete as Django's, has an alias; its connection is closed after."""
+    connections.settings[alias] = settings
+    try:
+        yield
+    finally:
+        connections[alias].close()
+        del connections[alias], connections.settings[alias]
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from chatrouting.agents.models import Run, ToolCall
 from chatrouting.chat.models import Receipt
 from chatrouting.connections.models import Connection
 from chatrouting.threads.models import MembershipChange, Thread, ThreadMember, ThreadMessage
-from tests.databases import created
+from tests.databases import created, known_as
 
 ALIAS = "early"
 APPS = [f"chatrouting_{name}" for name in ("threads", "agents", "chat", "connections")]
@@ -28,13 +28,8 @@ def another_database(folder):
     on_sqlite = connections["default"].vendor == "sqlite"
     name = folder / "early.sqlite3" if on_sqlite else f"{ours['NAME']}_early"
     settings = {**ours, "NAME": str(name)}
-    with nullcontext() if on_sqlite else created(settings):
-        connections.settings[ALIAS] = settings
-        try:
-            yield
-        finally:
-            connections[ALIAS].close()
-            del connections[ALIAS], connections.settings[ALIAS]
+    with nullcontext() if on_sqlite else created(settings), known_as(ALIAS, settings):
+        yield
 
 
 def migrate(*target):

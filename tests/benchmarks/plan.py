@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from tests.benchmarks.publishing import PACE
+
 
 class Phase(StrEnum):
     """What one start of a server is used for."""
@@ -18,7 +20,7 @@ class Measure(StrEnum):
     ONE = "fan-out, one at a time"
     SEVERAL = "fan-out, 4 outstanding"
     STREAM = "stream"
-    ANSWERS = "answers, a piece every 20 ms"
+    ANSWERS = f"answers, a piece every {PACE * 1000:.0f} ms"
 
 
 OUTSTANDING = 4

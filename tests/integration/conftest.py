@@ -1,7 +1,6 @@
 """Somebody to connect as, and processes with settings of their own beside the ones that most tests share."""
 
 import shutil
-from contextlib import contextmanager
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -14,6 +13,7 @@ from chatrouting.database import in_database
 from chatrouting.testing.people import make_person
 from chatrouting.testing.system import Running, System, Web
 from tests.conftest import webs
+from tests.databases import known_as
 
 TEST_ROUTES = "tests.routes_for_tests.router"
 
@@ -63,16 +63,10 @@ def brisk(shared_system: System) -> Web:
     )
 
 
-@contextmanager
 def opened(path, alias):
     """The database in this file, under an alias."""
     given = {"ENGINE": "django.db.backends.sqlite3", "NAME": path}
-    connections.databases[alias] = connections.configure_settings({"default": given})["default"]
-    try:
-        yield
-    finally:
-        connections[alias].close()
-        del connections[alias], connections.databases[alias]
+    return known_as(alias, connections.configure_settings({"default": given})["default"])
 
 
 @pytest.fixture(scope="session")

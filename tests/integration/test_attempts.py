@@ -130,7 +130,7 @@ async def test_a_worker_that_is_to_stop_lets_a_run_end_that_would_be_lost(
 
 async def test_a_worker_that_is_to_stop_takes_nothing_from_the_others(own_system, own, alice):
     """Row 70: in its grace it waits for its run; what it took and dropped would begin 3 s later."""
-    environment = {**own, "MARK_SECONDS": "60", "CHATROUTING_RUN_GRACE_SECONDS": "10"}
+    environment = {**own, "MARK_SECONDS": "60", "CHATROUTING_RUN_GRACE_SECONDS": "60"}
     worker, web = own_system.worker(**environment), own_system.web(**own)
     async with await web.connect(alice, seconds=20) as a:
         await a.ask("start_agent", agent="brittle", content='/tool mark {"word": "once"}')
